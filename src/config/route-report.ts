@@ -1,4 +1,5 @@
 import { PUBLIC_BODY_BYTES_MAX } from "../core/limits.ts";
+import { OCTET_STREAM } from "../core/media-type.ts";
 import { hasBody, type PublicRouteEntry } from "../core/public-routes.ts";
 import { parseTemplate, variablesOf } from "../core/route-template.ts";
 import { isObject } from "./decoder.ts";
@@ -42,7 +43,7 @@ export interface RouteReport {
 /** Fields that have their own place in a report. */
 const PLACED: ReadonlySet<string> = new Set([
   ...["message_type", "name", "method", "backend_path", "body", "response_body", "fields", "budget", "class"],
-  ...["request", "response"],
+  ...["request", "response", "request_content_type", "response_content_type"],
   ...["timeout_ms", "payload_bytes_max", "body_bytes_max", "response_bytes_max", ...CALL_FIELDS],
 ]);
 
@@ -82,17 +83,24 @@ function routeOf(route: RouteConfig, config: Config, below: (path: string) => st
 }
 
 /** Describes where each field of the payload goes, and where the answer goes. */
-function payloadOf({ method, path, body, response_body, request, response }: RouteConfig): string {
+function payloadOf(route: RouteConfig): string {
+  const { method, path, body, response_body, request, response } = route;
   const variables = variablesOf(parseTemplate(path)).map(({ field }) => field.join("."));
-  if (request === "raw") return response === "raw" ? "body: raw bytes; answer: raw bytes" : "body: raw bytes";
+  const rawAnswer = response === "raw" ? [`answer: raw bytes${typeShown(route.response_content_type)}`] : [];
+  if (request === "raw")
+    return [`body: raw bytes${typeShown(route.request_content_type ?? OCTET_STREAM)}`, ...rawAnswer].join("; ");
   const inBody = body ?? (method === "GET" || method === "DELETE" ? "" : "*");
   return [
     ...(variables.length > 0 ? [`path: ${variables.join(", ")}`] : []),
     ...(inBody === "" ? [] : [`body: ${inBody === "*" ? restAfter(variables) : inBody}`]),
     ...(inBody === "*" ? [] : [`query: ${restAfter(inBody === "" ? variables : [...variables, inBody])}`]),
-    ...(response === "raw" ? ["answer: raw bytes"] : []),
+    ...rawAnswer,
     ...(response_body === undefined ? [] : [`answer in: ${response_body}`]),
   ].join("; ");
+}
+
+function typeShown(contentType: string | undefined): string {
+  return contentType === undefined ? "" : ` (${contentType})`;
 }
 
 function restAfter(named: readonly string[]): string {

@@ -44,7 +44,7 @@ const fieldName = text("the name of a field", /^[A-Za-z_][A-Za-z0-9_]{0,63}$/);
 export const schemaFile = text('a path such as "schemas/order.json", inside the folder of the configuration file', SCHEMA_FILE);
 
 /** A type and a subtype of RFC 6838 4.2, and parameters without quotes. */
-const mediaType = text(
+export const mediaType = text(
   'a media type such as "application/x-protobuf"',
   /^(?!.{128})[\w!#$&^.+-]+\/[\w!#$&^.+-]+(?:; ?[\w-]+=[\w.-]+)*$/,
 );

@@ -8,6 +8,9 @@ export interface MediaType {
   readonly parameters: readonly (readonly [name: string, value: string])[];
 }
 
+/** The media type of bytes of unknown form (RFC 2046 4.5.1). */
+export const OCTET_STREAM = "application/octet-stream";
+
 const TOKEN = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
 const QUOTED = '"(?:[\\t \\x21\\x23-\\x5b\\x5d-\\x7e\\x80-\\uffff]|\\\\[\\t\\x20-\\x7e\\x80-\\uffff])*"';
 const ESSENCE = new RegExp(`^[ \\t]*(${TOKEN}/${TOKEN})`);

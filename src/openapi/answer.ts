@@ -1,21 +1,43 @@
 import type { OpenApiDocument } from "./document.ts";
-import { isJson, mediaTypesOf } from "./media-types.ts";
+import { isJson, isMultipart, mediaTypesOf, routeMediaType } from "./media-types.ts";
 import type { Node } from "./node.ts";
 import { NotExpressible } from "./not-expressible.ts";
+import type { RouteFields } from "./route-fields.ts";
 
-/** Throws `NotExpressible` if every successful answer of an operation has a body that is not JSON. */
-export function requireJsonAnswer(document: OpenApiDocument, responses: Node): void {
+/** Answers that a client must read before they end. The gateway passes on complete answers only. */
+const ENDLESS: ReadonlySet<string> = new Set(["text/event-stream", "multipart/x-mixed-replace"]);
+
+/**
+ * Returns the fields of a route for the successful answers of an operation: none if one of them is JSON or if none has a body,
+ * otherwise those of raw bytes. Throws `NotExpressible` if a route cannot pass on these answers.
+ */
+export function answerFields(document: OpenApiDocument, responses: Node): RouteFields {
+  const types = successTypes(document, responses);
+  if (types.length === 0 || types.some(isJson)) return { row: {}, remarks: [] };
+  const passed = types.filter((type) => !isMultipart(type) && !ENDLESS.has(type));
+  if (passed.length === 0) {
+    const why = types.some((type) => ENDLESS.has(type))
+      ? "a route passes an answer on when it is complete"
+      : "a route does not pass on the boundary in the Content-Type";
+    throw new NotExpressible(`its answer is ${types.join(" or ")}, and ${why}`);
+  }
+  const [only] = passed.length === 1 ? passed.map(routeMediaType) : [];
+  return {
+    row: { response: "raw", ...(only !== undefined && { response_content_type: only }) },
+    remarks: [`the answer is the bytes of ${passed.join(" or ")}`],
+  };
+}
+
+/** Returns the media types of all successful answers. Throws `NotExpressible` if an operation has only answers of other kinds. */
+function successTypes(document: OpenApiDocument, responses: Node): string[] {
   const statuses = Object.keys(responses);
   const successes = statuses.filter((status) => /^2(\d\d|XX)$/i.test(status));
   const hasDefault = statuses.includes("default");
   if (successes.length === 0 && !hasDefault) {
     if (statuses.some((status) => /^3/.test(status))) throw new NotExpressible("it answers with a redirect");
     if (statuses.some((status) => /^1/.test(status))) throw new NotExpressible("it changes the protocol of the connection");
-    return;
+    return [];
   }
-  const types = (successes.length > 0 ? successes : ["default"]).map((status) =>
-    mediaTypesOf(document.resolve(responses[status])["content"]),
-  );
-  if (types.some((each) => each.length === 0 || each.some(isJson))) return;
-  throw new NotExpressible(`its answer is ${[...new Set(types.flat())].join(" or ")}, and a route passes only JSON`);
+  const answers = (successes.length > 0 ? successes : ["default"]).map((status) => document.resolve(responses[status]));
+  return [...new Set(answers.flatMap(({ content }) => mediaTypesOf(content)))];
 }

@@ -1,34 +1,60 @@
 import { isObject } from "../config/decoder.ts";
 import type { OpenApiDocument } from "./document.ts";
-import { acceptsJson, mediaTypesOf } from "./media-types.ts";
+import { acceptsJson, isMultipart, mediaTypesOf, routeMediaType } from "./media-types.ts";
 import type { Node } from "./node.ts";
 import { NotExpressible } from "./not-expressible.ts";
+import type { Operation, OperationMethod } from "./operations.ts";
 
-/** The JSON body of an operation. */
+/** The body of an operation. */
+export type Body = JsonBody | RawBody;
+
 export interface JsonBody {
+  readonly form: "json";
   /** The names of its fields. `undefined` if the body may have other fields, or may be no object. */
   readonly names: ReadonlySet<string> | undefined;
+  readonly schema: unknown;
+}
+
+/** A body that is no JSON. The payload is its bytes. */
+export interface RawBody {
+  readonly form: "raw";
+  /** All media types of the body. */
+  readonly types: readonly string[];
+  /** The Content-Type of the route, or `undefined` if the document has only ranges such as `image/*`. */
+  readonly contentType: string | undefined;
 }
 
 /** Maximum number of schemas that are read for the field names of one body. */
 const SCHEMAS_MAX = 500;
 
 /** Returns the body of an operation, or `undefined` if it has none. Throws `NotExpressible` if the body cannot be sent. */
-export function jsonBody(document: OpenApiDocument, requestBody: Node | undefined, isGet: boolean): JsonBody | undefined {
-  const types = mediaTypesOf(requestBody?.["content"]);
-  if (requestBody === undefined || types.length === 0) return undefined;
-  const isRequired = requestBody["required"] === true;
-  if (isGet) {
-    if (isRequired) throw new NotExpressible("it is a GET with a body");
+export function bodyOf(
+  document: OpenApiDocument,
+  { requestBody, method }: Pick<Operation, "requestBody" | "method">,
+): Body | undefined {
+  const content = requestBody?.["content"];
+  const types = mediaTypesOf(content);
+  if (requestBody === undefined || !isObject(content) || types.length === 0) return undefined;
+  if (method === "get") {
+    if (requestBody["required"] === true) throw new NotExpressible("it is a GET with a body");
     return undefined;
   }
-  if (!acceptsJson(types)) throw new NotExpressible(`its body is ${types.join(" or ")}, and a route sends application/json`);
-  const content = requestBody["content"];
-  const media = isObject(content)
-    ? Object.entries(content).find(([type]) => acceptsJson(mediaTypesOf({ [type]: {} })))
-    : undefined;
-  const schema = isObject(media?.[1]) ? media[1]["schema"] : undefined;
-  return { names: fieldNames(document, schema) };
+  if (!acceptsJson(types)) return rawBody(Object.keys(content), types, method);
+  const [, media] = Object.entries(content).find(([type]) => acceptsJson(mediaTypesOf({ [type]: {} }))) ?? [];
+  const schema = isObject(media) ? media["schema"] : undefined;
+  return { form: "json", names: fieldNames(document, schema), schema };
+}
+
+/** `written`: the types with their parameters. */
+function rawBody(written: readonly string[], types: readonly string[], method: OperationMethod): RawBody {
+  const shown = types.join(" or ");
+  if (method === "delete") throw new NotExpressible(`its body is ${shown}, and a DELETE route sends only JSON`);
+  const sent = written.filter((_, index) => !isMultipart(types[index] ?? ""));
+  if (sent.length === 0) {
+    throw new NotExpressible(`its body is ${shown}, and a route has a fixed Content-Type, without the boundary of each body`);
+  }
+  const contentType = sent.map(routeMediaType).find((each) => each !== undefined);
+  return { form: "raw", types, contentType };
 }
 
 /** Returns the names of the fields of an object's schema, or `undefined` if other fields or other values are possible. */

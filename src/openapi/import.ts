@@ -1,13 +1,14 @@
 import { routes as routeDecoder } from "../config/routes.ts";
-import { requireJsonAnswer } from "./answer.ts";
-import { jsonBody } from "./body.ts";
+import { answerFields } from "./answer.ts";
 import type { OpenApiDocument } from "./document.ts";
+import { mappingOf } from "./mapping.ts";
 import { MessageTypes } from "./message-type.ts";
 import { NotExpressible } from "./not-expressible.ts";
-import { type Operation, type OperationMethod, type OperationName, operationsOf } from "./operations.ts";
-import { readParameters } from "./parameters.ts";
-import { routePath, unusedName, variableNames } from "./route-path.ts";
+import { type Operation, type OperationName, operationsOf } from "./operations.ts";
 import { serverOf } from "./servers.ts";
+
+/** The message type of a route while it is checked. It is not in the reasons of operations that are left out. */
+const CHECKED_TYPE = "import.check";
 
 /** A route of the configuration, as it is written. */
 export type ImportedRow = Readonly<Record<string, string>> & { readonly message_type: string };
@@ -77,17 +78,19 @@ class Importer implements ImportResult {
   }
 
   #routeOf(name: OperationName, operation: Operation): ImportedRoute {
-    requireJsonAnswer(this.#document, operation.responses);
-    const { path, body, remarks } = mappingOf(this.#document, operation);
+    const answer = answerFields(this.#document, operation.responses);
+    const { path, row: fields, remarks } = mappingOf(this.#document, operation);
     const full = this.#pathAtServer(operation) + path;
     if (full === "/") throw new NotExpressible("its path is /, and the path of a route has at least one segment");
     const call = `${name.method} ${full.replace(/\{[^}]*\}/g, "{}")}`;
     const twin = this.#calls.get(call);
     if (twin !== undefined) throw new NotExpressible(`the route ${twin} has the same method and path`);
-    requireRoute(operation.method, full, body);
-    const row = rowOf(this.#messageTypes.of(operation), operation.method, full, body);
+    const unnamed = { message_type: CHECKED_TYPE, [operation.method]: full, ...fields, ...answer.row };
+    requireRoute(unnamed);
+    const row = { ...unnamed, message_type: this.#messageTypes.of(operation) };
     this.#calls.set(call, row.message_type);
-    return { operation: { ...name, summary: operation.summary }, row, path: full, remarks };
+    const { summary } = operation;
+    return { operation: { ...name, summary }, row, path: full, remarks: [...remarks, ...answer.remarks] };
   }
 
   #pathAtServer({ server }: Operation): string {
@@ -99,40 +102,11 @@ class Importer implements ImportResult {
   }
 }
 
-interface Mapping {
-  readonly path: string;
-  /** The `body` of the route, or `undefined` if it has no body. */
-  readonly body: string | undefined;
-  readonly remarks: readonly string[];
-}
-
-/** Decides where each field of the payload goes. Every field gets a different name. */
-function mappingOf(document: OpenApiDocument, operation: Operation): Mapping {
-  const { queryNames, deepNames, remarks } = readParameters(operation.parameters);
-  const body = jsonBody(document, operation.requestBody, operation.method === "get");
-  const isPlain = variableNames(operation.path).length === 0 && queryNames.length === 0;
-  const isWhole = body !== undefined && queryNames.length === 0 && (isPlain || body.names !== undefined);
-  const bodyName = body === undefined ? undefined : isWhole ? "*" : unusedName("body", new Set(queryNames), "request");
-  const taken = new Set([...queryNames, ...(isWhole ? (body.names ?? []) : bodyName === undefined ? [] : [bodyName])]);
-  const { path, renamed, single } = routePath(operation.path, { taken, deep: deepNames });
-  const renames = [...renamed].map(([from, to]) => `the field ${to} is the path parameter ${from}`);
-  const narrowed = single.map((name) => `a value of ${name} with a slash is refused`);
-  const isBodyField = bodyName !== undefined && bodyName !== "*";
-  return {
-    path,
-    body: bodyName,
-    remarks: [...renames, ...narrowed, ...remarks, ...(isBodyField ? [`the field ${bodyName} is the body`] : [])],
-  };
-}
-
-function rowOf(messageType: string, method: OperationMethod, path: string, body: string | undefined): ImportedRow {
-  return { message_type: messageType, [method]: path, ...(body !== undefined && { body }) };
-}
-
 /** Throws `NotExpressible` if the configuration would refuse the route. */
-function requireRoute(method: OperationMethod, path: string, body: string | undefined): void {
-  const decoded = routeDecoder.decode([rowOf("import.check", method, path, body)]);
+function requireRoute(row: ImportedRow): void {
+  const decoded = routeDecoder.decode([row]);
   if (decoded.ok) return;
   const [problem] = decoded.problems;
-  throw new NotExpressible((problem?.text ?? "a route cannot have its path").replace(/^import\.check: /, ""));
+  const text = problem?.text ?? "a route cannot have its path";
+  throw new NotExpressible(text.startsWith(`${CHECKED_TYPE}: `) ? text.slice(CHECKED_TYPE.length + 2) : text);
 }

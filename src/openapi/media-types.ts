@@ -1,9 +1,10 @@
 import { isObject } from "../config/decoder.ts";
+import { mediaType } from "../config/routes.ts";
 
 /** Returns the media types of a `content` without their parameters, in lower case. */
 export function mediaTypesOf(content: unknown): string[] {
   if (!isObject(content)) return [];
-  return Object.keys(content).map((type) => (type.split(";")[0] ?? "").trim().toLowerCase());
+  return Object.keys(content).map(essenceOf);
 }
 
 /** Whether one of the types is `application/json` or a range that includes it. */
@@ -11,7 +12,24 @@ export function acceptsJson(types: readonly string[]): boolean {
   return types.some((type) => type === "application/json" || type === "application/*" || type === "*/*");
 }
 
-/** Whether a type is JSON, such as `application/problem+json`. */
+/** Whether a route without `response = "raw"` accepts a type: JSON, or a type such as `application/problem+json`. */
 export function isJson(type: string): boolean {
-  return acceptsJson([type]) || /\+json$/.test(type);
+  return acceptsJson([type]) || /^application\/.+\+json$/.test(type);
+}
+
+/** Whether a Content-Type needs a boundary (RFC 2046 5.1), which is different in each message. */
+export function isMultipart(type: string): boolean {
+  return type.startsWith("multipart/");
+}
+
+/**
+ * Returns a media type as a route can have it. Without its parameters if a route cannot have these. Returns `undefined` for a range
+ * such as `image/*`.
+ */
+export function routeMediaType(type: string): string | undefined {
+  return [type.trim(), essenceOf(type)].find((each) => mediaType.decode(each).ok);
+}
+
+function essenceOf(type: string): string {
+  return (type.split(";")[0] ?? "").trim().toLowerCase();
 }

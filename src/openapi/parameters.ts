@@ -1,4 +1,5 @@
 import { isObject } from "../config/decoder.ts";
+import type { OpenApiDocument } from "./document.ts";
 import type { Node } from "./node.ts";
 import { NotExpressible } from "./not-expressible.ts";
 
@@ -8,33 +9,62 @@ const SENT_HEADERS: ReadonlySet<string> = new Set([
   ...["traceparent", "tracestate", "x-forwarded-for", "x-user-id", "x-device-session-id"],
 ]);
 
+/** A parameter of the path or of the query. */
+export interface FieldParameter {
+  readonly name: string;
+  readonly isRequired: boolean;
+  /**
+   * How the payload has the value: as a value of the schema, as one text, or `spread` over fields with other names than the
+   * parameter's.
+   */
+  readonly form: "value" | "text" | "spread";
+  readonly schema: unknown;
+  /** For the people who write clients. */
+  readonly remark?: string;
+}
+
 /** What the parameters of an operation mean for its route. */
 export interface Parameters {
-  readonly queryNames: readonly string[];
+  readonly query: readonly FieldParameter[];
+  /** The parameters of the path, by name. A variable of the path may have none. */
+  readonly path: ReadonlyMap<string, FieldParameter>;
   /** Variables of the path whose value can have several segments. */
   readonly deepNames: ReadonlySet<string>;
-  /** Remarks for the people who write clients. */
+  /** What is not sent, for the people who write clients. */
   readonly remarks: readonly string[];
 }
 
 /** Reads the parameters. Throws `NotExpressible` if a route cannot send a required parameter. */
-export function readParameters(parameters: readonly Node[]): Parameters {
-  const queryNames: string[] = [];
+export function readParameters(document: OpenApiDocument, parameters: readonly Node[]): Parameters {
+  const query: FieldParameter[] = [];
+  const path = new Map<string, FieldParameter>();
   const deepNames = new Set<string>();
   const remarks: string[] = [];
   for (const parameter of parameters) {
-    const { name, in: place } = parameter;
+    const { name, in: place, schema } = parameter;
     if (typeof name !== "string") throw new NotExpressible("a parameter has no name");
+    const types = typesOf(document, schema);
     if (place === "path") {
       requireSimple(parameter, name);
       if (parameter["x-multi-segment"] === true) deepNames.add(name);
+      const isText = parameter["content"] !== undefined || types.includes("array") || types.includes("object");
+      path.set(name, { name, isRequired: true, form: isText ? "text" : "value", schema });
     } else if (place === "query") {
-      queryNames.push(name);
-      const remark = queryRemark(parameter, name);
-      if (remark !== undefined) remarks.push(remark);
+      query.push({ name, isRequired: parameter["required"] === true, schema, ...queryForm(parameter, name, types) });
     } else remarks.push(...unsent(parameter, name));
   }
-  return { queryNames, deepNames, remarks };
+  return { query, path, deepNames, remarks };
+}
+
+/** Returns the types of a schema, or none if it does not name them. */
+function typesOf(document: OpenApiDocument, schema: unknown): readonly unknown[] {
+  if (!isObject(schema)) return [];
+  try {
+    return [document.resolve(schema)["type"]].flat();
+  } catch (error) {
+    if (error instanceof NotExpressible) return [];
+    throw error;
+  }
 }
 
 function requireSimple({ style }: Node, name: string): void {
@@ -42,15 +72,21 @@ function requireSimple({ style }: Node, name: string): void {
   throw new NotExpressible(`the path parameter ${name} has the style ${String(style)}, which a route does not have`);
 }
 
-/** Returns a remark if the operation expects another form of a value than a route sends: one parameter per element of an array. */
-function queryRemark({ style = "form", explode = style === "form", schema, content }: Node, name: string): string | undefined {
-  if (content !== undefined) return `the field ${name} is a text that contains JSON`;
-  const type = isObject(schema) ? schema["type"] : undefined;
-  if (style === "deepObject") return `the fields of ${name} have names such as "${name}[key]"`;
-  if (type === "object" && explode === true) return `the fields of ${name} are fields of the payload itself`;
-  if (type !== "array" || explode === true) return undefined;
+/** A route sends one parameter for each element of an array. Returns a remark if the operation expects another form of a value. */
+function queryForm(
+  { style = "form", explode = style === "form", content }: Node,
+  name: string,
+  types: readonly unknown[],
+): Pick<FieldParameter, "form" | "remark"> {
+  if (content !== undefined) return { form: "text", remark: `the field ${name} is a text that contains JSON` };
+  if (style === "deepObject") return { form: "spread", remark: `the fields of ${name} have names such as "${name}[key]"` };
+  if (types.includes("object")) {
+    if (explode === true) return { form: "spread", remark: `the fields of ${name} are fields of the payload itself` };
+    return { form: "text", remark: `the field ${name} is one text, with its names and values` };
+  }
+  if (!types.includes("array") || explode === true) return { form: "value" };
   const separator = style === "spaceDelimited" ? "spaces" : style === "pipeDelimited" ? "|" : "commas";
-  return `the field ${name} is one text, with ${separator} between its elements`;
+  return { form: "text", remark: `the field ${name} is one text, with ${separator} between its elements` };
 }
 
 /** Returns a remark for a header or cookie that is not sent. Throws `NotExpressible` if it is required. */

@@ -1,5 +1,6 @@
 import type { Budget } from "../../core/buckets.ts";
 import type { FlatSchema } from "../../core/flat-schema.ts";
+import { OCTET_STREAM } from "../../core/media-type.ts";
 import { PayloadSchema } from "../../schema/payload-schema.ts";
 import type { HttpMethod } from "./http-client.ts";
 import { PathTemplate } from "./path-template.ts";
@@ -87,7 +88,7 @@ function compile(entry: RouteEntry): CompiledRoute {
     isQueryNested: entry.body !== undefined,
     responseBody: entry.response_body,
     schema: entry.schema_document && PayloadSchema.of(entry.schema_document),
-    rawType: entry.request === "raw" ? (entry.request_content_type ?? "application/octet-stream") : undefined,
+    rawType: entry.request === "raw" ? (entry.request_content_type ?? OCTET_STREAM) : undefined,
     isAnswerRaw: entry.response === "raw",
     answerType: entry.response_content_type,
     timeoutMs: entry.timeout_ms,

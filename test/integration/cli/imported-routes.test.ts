@@ -21,8 +21,8 @@ test("each of the 54 operations is a route, without a remark on standard error",
 
 test("each route reaches its operation, with the fields of path, query and body in their places", async () => {
   for (const route of gateway.routes) {
-    const { messageType, resultCode, served, expected } = await gateway.call(route);
-    expect({ messageType, resultCode, served }).toEqual({ messageType, resultCode: "ok", served: expected });
+    const { expected, ...call } = await gateway.call(route);
+    expect(call).toEqual({ messageType: route.message_type, resultCode: "ok", served: expected, isAnswered: true });
   }
 }, 60_000);
 
@@ -37,7 +37,7 @@ paths:
     get: { operationId: getPet, tags: [pets], responses: { 200: { description: ok } } }
     put: { operationId: photo, requestBody: { content: { image/png: {} } }, responses: { 200: { description: ok } } }
 `;
-  const LEFT_OUT = "PUT /pets/{id} (photo): its body is image/png, and a route sends application/json";
+  const LEFT_OUT = "PUT /pets/{id} (photo): its body is image/png, whose bytes have no field for {id} of its path";
   const TOML = `[backend]
 # url = "https://pets.example"
 route_prefixes = ["/v1/pets/"]

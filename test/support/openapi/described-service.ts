@@ -1,4 +1,4 @@
-import type { DescribedOperation, Description } from "./description.ts";
+import { ALL_BYTES, type DescribedOperation, type Description } from "./description.ts";
 
 /** A call that the service got, by what the description calls its parts. */
 export interface ServedCall {
@@ -39,7 +39,8 @@ export class DescribedService {
 
   async #answer(request: Request): Promise<Response> {
     const { pathname, search, searchParams } = new URL(request.url);
-    const text = await request.text();
+    const bytes = await request.bytes();
+    const text = Buffer.from(bytes).toString();
     const { method, headers } = request;
     if (/^\/api\/v1\/(internal|public)\//.test(pathname)) {
       return fetch(`${this.sessions}${pathname}${search}`, { method, headers, body: method === "GET" ? null : text });
@@ -49,10 +50,19 @@ export class DescribedService {
     const { operation, pattern } = place;
     const values = pattern.exec(pathname)?.slice(1).map(decodeURIComponent) ?? [];
     const path = Object.fromEntries(operation.pathNames.map((name, index) => [name, values[index] ?? ""]));
-    this.last = { operation, path, query: [...searchParams], body: text === "" ? undefined : JSON.parse(text) };
+    this.last = { operation, path, query: [...searchParams], body: bodyOf(operation, headers, bytes) };
     if (NO_CONTENT.has(operation.status)) return new Response(null, { status: operation.status });
+    if (operation.answerType !== undefined) {
+      return new Response(ALL_BYTES, { status: operation.status, headers: { "content-type": operation.answerType } });
+    }
     return Response.json({ served: `${method} ${operation.path}` }, { status: operation.status });
   }
+}
+
+/** The body as JSON, or its Content-Type and its bytes if the operation has a body that is no JSON. */
+function bodyOf({ rawTypes }: DescribedOperation, headers: Headers, bytes: Uint8Array): unknown {
+  if (rawTypes.length > 0) return { type: headers.get("content-type"), bytes };
+  return bytes.byteLength === 0 ? undefined : JSON.parse(Buffer.from(bytes).toString());
 }
 
 function placeOf(operation: DescribedOperation): Place {

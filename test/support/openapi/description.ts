@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import { parse } from "yaml";
 
+const JSON_TYPE = "application/json";
+
 export type Json = Readonly<Record<string, unknown>>;
 
 /** One operation of a description, as a developer reads it. */
@@ -10,13 +12,20 @@ export interface DescribedOperation {
   readonly path: string;
   readonly pathNames: readonly string[];
   readonly query: readonly { readonly name: string; readonly isList: boolean }[];
-  /** An example of the JSON body, or `undefined` if there is none. */
+  /** An example of the JSON body, all bytes if the body is no JSON, or `undefined` if there is none. */
   readonly body: unknown;
+  /** The Content-Types of the body, unless it is JSON. */
+  readonly rawTypes: readonly string[];
+  /** The Content-Type of a success, unless it is JSON. */
+  readonly answerType: string | undefined;
   /** The first documented status of a success. */
   readonly status: number;
   /** Whether the last segment is a variable whose value can have several segments. */
   readonly lastIsDeep: boolean;
 }
+
+/** Every byte, neither UTF-8 nor JSON. */
+export const ALL_BYTES: Uint8Array<ArrayBuffer> = Uint8Array.from({ length: 256 }, (_, at) => 255 - at);
 
 /** An OpenAPI document, read without the code of the importer. */
 export class Description {
@@ -36,14 +45,21 @@ export class Description {
       if (item[method] === undefined) return [];
       const operation = objectOf(item[method]);
       const parameters = [item["parameters"], operation["parameters"]].flatMap(listOf).map((each) => this.#at(each));
+      const responses = objectOf(operation["responses"]);
+      const success = Object.keys(responses).find((status) => /^2\d\d$/.test(status)) ?? "default";
+      const types = this.#typesOf(operation["requestBody"]);
+      const rawTypes = method === "get" || types.includes(JSON_TYPE) ? [] : types;
+      const answers = this.#typesOf(responses[success]);
       const query = parameters.filter((each) => each["in"] === "query");
       return {
         method: method.toUpperCase(),
         path,
         pathNames: [...path.matchAll(/\{([^}]+)\}/g)].map(([, name = ""]) => name),
         query: query.map((each) => ({ name: String(each["name"]), isList: this.#isList(each) })),
-        body: method === "get" ? undefined : this.#bodyOf(operation["requestBody"]),
-        status: Number(Object.keys(objectOf(operation["responses"])).find((status) => /^2\d\d$/.test(status)) ?? 200),
+        body: method === "get" ? undefined : rawTypes.length > 0 ? ALL_BYTES : this.#bodyOf(operation["requestBody"]),
+        rawTypes,
+        answerType: answers.some((type) => type.endsWith("json")) ? undefined : answers[0],
+        status: Number(/^\d+$/.test(success) ? success : 200),
         lastIsDeep: parameters.some((each) => each["x-multi-segment"] === true && path.endsWith(`{${each["name"]}}`)),
       };
     });
@@ -53,8 +69,13 @@ export class Description {
     return parameter["explode"] !== false && this.#at(parameter["schema"])["type"] === "array";
   }
 
+  /** The Content-Types of a body or of an answer. */
+  #typesOf(raw: unknown): string[] {
+    return Object.keys(objectOf(this.#at(raw)["content"]));
+  }
+
   #bodyOf(raw: unknown): unknown {
-    const media = objectOf(this.#at(raw)["content"])["application/json"];
+    const media = objectOf(this.#at(raw)["content"])[JSON_TYPE];
     return media === undefined ? undefined : this.#example(objectOf(media)["schema"], 0);
   }
 

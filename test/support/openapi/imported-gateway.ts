@@ -13,7 +13,7 @@ import { TEST_WORKERS } from "../test-gateway.ts";
 import { until } from "../until.ts";
 import { login } from "../world.ts";
 import { DescribedService } from "./described-service.ts";
-import { type DescribedOperation, Description } from "./description.ts";
+import { ALL_BYTES, type DescribedOperation, Description } from "./description.ts";
 
 const ANY_PORT = { host: "127.0.0.1", port: 0 };
 const START_MS = 30_000;
@@ -24,12 +24,15 @@ export interface CheckedCall {
   readonly resultCode: string;
   readonly expected: unknown;
   readonly served: unknown;
+  /** Whether the client got the bytes of the service if the answer is no JSON, otherwise the answer of its operation. */
+  readonly isAnswered: boolean;
 }
 
 /** `sallyport serve` with the routes that `sallyport routes import` wrote, in front of a service that answers by the same document. */
 export class ImportedGateway {
   readonly routes: readonly RouteConfig[];
   readonly imported: ShellResult;
+  readonly #shell: Shell;
   readonly #description: Description;
   readonly #service: DescribedService;
   readonly #client: SallyportClient;
@@ -38,6 +41,7 @@ export class ImportedGateway {
   private constructor(parts: {
     readonly routes: readonly RouteConfig[];
     readonly imported: ShellResult;
+    readonly shell: Shell;
     readonly description: Description;
     readonly service: DescribedService;
     readonly client: SallyportClient;
@@ -45,6 +49,7 @@ export class ImportedGateway {
   }) {
     this.routes = parts.routes;
     this.imported = parts.imported;
+    this.#shell = parts.shell;
     this.#description = parts.description;
     this.#service = parts.service;
     this.#client = parts.client;
@@ -82,7 +87,7 @@ export class ImportedGateway {
       const baseUrl = await edgeOf(gateway);
       const device = await login(baseUrl, backend.restUrl, "developer@example.com");
       const client = new SallyportClient({ baseUrl, credentials: device });
-      return new ImportedGateway({ routes, imported, description, service, client, close });
+      return new ImportedGateway({ routes, imported, shell, description, service, client, close });
     } catch (error) {
       await close();
       throw error;
@@ -103,17 +108,31 @@ export class ImportedGateway {
     const inBody = route.body === "*" ? operation.body : { [route.body ?? ""]: operation.body };
     const body = operation.body === undefined ? {} : inBody;
     const isVerbatim = route.body === "*" && fields.length === 0;
-    const payload = isVerbatim ? body : { ...Object.fromEntries(fields), ...Object.fromEntries(query), ...Object(body) };
+    const fieldsOfAll = { ...Object.fromEntries(fields), ...Object.fromEntries(query), ...Object(body) };
+    const payload = operation.body instanceof Uint8Array ? operation.body : isVerbatim ? body : fieldsOfAll;
     this.#service.last = undefined;
-    const { resultCode } = await this.#client.execute(route.message_type, payload);
+    const { resultCode, payloadBytes } = await this.#client.execute(route.message_type, payload);
     const pairs = query.flatMap(([name, value]) => [value].flat().map((each) => [name, each]));
-    const sent = route.body === undefined || route.body === "" ? undefined : (operation.body ?? {});
+    const [type] = operation.rawTypes;
+    const json = route.body === undefined || route.body === "" ? undefined : (operation.body ?? {});
+    const sent = type === undefined ? json : { type, bytes: operation.body };
     return {
       messageType: route.message_type,
       resultCode,
       expected: { operation: `${operation.method} ${operation.path}`, path, query: pairs, body: sent },
       served: this.#served(),
+      isAnswered: isAnswerOf(operation, payloadBytes),
     };
+  }
+
+  /** The routes as `sallyport routes` prints them. Also checks the file with `sallyport config check`. */
+  async report(): Promise<readonly { readonly message_type: string; readonly payload: string }[]> {
+    const needed = "--set backend.url=http://127.0.0.1:9 --set push.url=http://127.0.0.1:9 --set keys.current_file=current.key";
+    const checked = await this.#shell.run(`sallyport config check routes.toml ${needed}`);
+    if (checked.code !== 0) throw new Error(checked.out + checked.err);
+    const { out } = await this.#shell.run("sallyport routes routes.toml --json");
+    const { routes } = JSON.parse(out);
+    return routes;
   }
 
   close(): Promise<void> {
@@ -132,6 +151,12 @@ export class ImportedGateway {
     const { operation, path, query, body } = this.#service.last;
     return { operation: `${operation.method} ${operation.path}`, path, query, body };
   }
+}
+
+function isAnswerOf({ answerType, status, method, path }: DescribedOperation, payload: Uint8Array): boolean {
+  if (status === 204 || status === 205) return payload.byteLength === 0;
+  const expected = answerType === undefined ? Buffer.from(JSON.stringify({ served: `${method} ${path}` })) : ALL_BYTES;
+  return Buffer.from(payload).equals(expected);
 }
 
 function variablesOf(path: string): string[] {

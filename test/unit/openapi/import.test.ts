@@ -12,6 +12,13 @@ const OK = { responses: { 200: { content: { "application/json": {} } } } };
 const jsonBody = (schema: unknown, required = true) => ({
   requestBody: { required, content: { "application/json": { schema } } },
 });
+const POST_A = { message_type: "a.x", post: "/a" };
+const rawBody = (...types: string[]) => ({
+  requestBody: { content: Object.fromEntries(types.map((type) => [type, {}])) },
+});
+const rawAnswer = (...types: string[]) => ({
+  responses: { 200: { content: Object.fromEntries(types.map((type) => [type, {}])) } },
+});
 const query = (name: string, more: object = {}) => ({ name, in: "query", schema: { type: "string" }, ...more });
 
 function importOf(document: object | string, options?: ImportOptions): ImportResult {
@@ -165,23 +172,114 @@ describe("the call of a route", () => {
   ])("%s", (_, route, expected) => expect<unknown>(route).toEqual(expected));
 });
 
+describe("an operation without JSON has a raw payload or a raw answer", () => {
+  const raw = (type: string, more: object = {}) => ({
+    ...{ message_type: "a.x", post: "/a", request: "raw", request_content_type: type },
+    ...{ remarks: [`the payload is the bytes of ${type}`], ...more },
+  });
+  const answer = (row: object, types: string) => ({
+    ...{ message_type: "a.x", get: "/a", response: "raw", ...row },
+    remarks: [`the answer is the bytes of ${types}`],
+  });
+  const posted = (...types: string[]) => one("/a", { operationId: "x", ...rawBody(...types) }, "post");
+  const answered = (...types: string[]) => one("/a", { operationId: "x", ...rawAnswer(...types) });
+  test.each<[string, ReturnType<typeof one>, object]>([
+    ["any bytes", posted("application/octet-stream"), raw("application/octet-stream")],
+    ["protobuf", posted("application/x-protobuf"), raw("application/x-protobuf")],
+    ["a text with parameters", posted("text/plain; charset=utf-8"), raw("text/plain; charset=utf-8")],
+    ["parameters that no route can have", posted('text/plain; charset="utf-8"'), raw("text/plain")],
+    ["a merge patch", posted("application/merge-patch+json"), raw("application/merge-patch+json")],
+    ["a form without files", posted("application/x-www-form-urlencoded"), raw("application/x-www-form-urlencoded")],
+    ["the first of several types", posted("application/xml", "text/csv"), raw("application/xml")],
+    ["the first type without a boundary", posted("multipart/form-data", "image/*", "image/png"), raw("image/png")],
+    [
+      "a range of types",
+      posted("image/*"),
+      {
+        ...{ message_type: "a.x", post: "/a", request: "raw" },
+        remarks: [
+          "the payload is the bytes of image/*",
+          "set request_content_type, which is application/octet-stream by default",
+        ],
+      },
+    ],
+    ["JSON beside others stays JSON", posted("text/csv", "application/json"), { ...POST_A, body: "*", remarks: [] }],
+    [
+      "an optional query is not sent",
+      one("/a", { operationId: "x", parameters: [query("q", { content: {} })], ...rawBody("image/png") }, "post"),
+      raw("image/png", { remarks: ["the payload is the bytes of image/png", "the query parameter q is not sent"] }),
+    ],
+    ["a file as the answer", answered("image/png"), answer({ response_content_type: "image/png" }, "image/png")],
+    ["several types of answers", answered("image/png", "text/csv; a=b"), answer({}, "image/png or text/csv")],
+    ["a range as the answer", answered("image/*"), answer({}, "image/*")],
+    [
+      "lines of JSON",
+      answered("application/x-ndjson"),
+      answer({ response_content_type: "application/x-ndjson" }, "application/x-ndjson"),
+    ],
+    [
+      "a format that is no JSON for the gateway",
+      answered("model/gltf+json"),
+      answer({ response_content_type: "model/gltf+json" }, "model/gltf+json"),
+    ],
+    [
+      "the type of the answer that can be passed on",
+      answered("multipart/mixed", "text/csv"),
+      answer({ response_content_type: "text/csv" }, "text/csv"),
+    ],
+    [
+      "JSON beside another answer stays JSON",
+      answered("text/csv", "application/problem+json"),
+      { message_type: "a.x", get: "/a", remarks: [] },
+    ],
+    [
+      "an answer without a body beside a file",
+      one("/a", { operationId: "x", responses: { 200: { content: { "text/csv": {} } }, 204: {} } }),
+      answer({ response_content_type: "text/csv" }, "text/csv"),
+    ],
+    [
+      "a JSON payload with a raw answer",
+      one("/a/{id}", { operationId: "x", ...jsonBody({ type: "array" }), ...rawAnswer("text/html") }, "post"),
+      {
+        ...{ message_type: "a.x", post: "/a/{id}", body: "body", response: "raw", response_content_type: "text/html" },
+        remarks: ["the field body is the body", "the answer is the bytes of text/html"],
+      },
+    ],
+  ])("%s", (_, route, expected) => expect<unknown>(route).toEqual(expected));
+});
+
 describe("operations that no route can have are left out, each with its reason", () => {
   const cyclic = { $ref: "#/components/parameters/a" };
   test.each<[string, ReturnType<typeof one>, string]>([
     [
       "a form",
       one("/a", { requestBody: { content: { "multipart/form-data": {} } } }, "post"),
-      "its body is multipart/form-data, and a route sends application/json",
+      "its body is multipart/form-data, and a route has a fixed Content-Type, without the boundary of each body",
     ],
     [
-      "a merge patch",
-      one("/a", { requestBody: { content: { "application/merge-patch+json": {} } } }, "patch"),
-      "its body is application/merge-patch+json",
+      "a file for a path with a variable",
+      one("/a/{id}", { requestBody: { content: { "image/png": {} } } }, "put"),
+      "its body is image/png, whose bytes have no field for {id} of its path",
     ],
     [
-      "a file as the answer",
-      one("/a", { responses: { 200: { content: { "image/png": {}, "text/csv; charset=utf-8": {} } } } }),
-      "its answer is image/png or text/csv, and a route passes only JSON",
+      "a file with a required query parameter",
+      one("/a", { parameters: [query("name", { required: true })], ...rawBody("image/png") }, "post"),
+      "its body is image/png, whose bytes have no field for the query parameter name",
+    ],
+    [
+      "a DELETE with a file",
+      one("/a", rawBody("image/png"), "delete"),
+      "its body is image/png, and a DELETE route sends only JSON",
+    ],
+    [
+      "events as the answer",
+      one("/a", rawAnswer("text/event-stream")),
+      "its answer is text/event-stream, and a route passes an answer on when it is complete",
+    ],
+    [
+      "parts as the answer",
+      one("/a", rawAnswer("multipart/mixed")),
+      "its answer is multipart/mixed, and a route does not pass on the boundary in the Content-Type",
     ],
     ["a redirect", one("/a", { responses: { 302: {} } }), "it answers with a redirect"],
     ["a WebSocket", one("/a", { responses: { 101: {} } }), "it changes the protocol of the connection"],

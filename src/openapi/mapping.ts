@@ -1,0 +1,61 @@
+import { OCTET_STREAM } from "../core/media-type.ts";
+import { type Body, bodyOf, type RawBody } from "./body.ts";
+import type { OpenApiDocument } from "./document.ts";
+import { NotExpressible } from "./not-expressible.ts";
+import type { Operation } from "./operations.ts";
+import { type Parameters, readParameters } from "./parameters.ts";
+import type { RouteFields } from "./route-fields.ts";
+import { routePath, unusedName, variableNames } from "./route-path.ts";
+
+/** Where the payload goes: the path of the route, and its fields for the body. */
+export interface Mapping extends RouteFields {
+  readonly path: string;
+}
+
+/** Decides where each field of the payload goes, or that its bytes are the body. Throws `NotExpressible`. */
+export function mappingOf(document: OpenApiDocument, operation: Operation): Mapping {
+  const parameters = readParameters(document, operation.parameters);
+  const body = bodyOf(document, operation);
+  return body?.form === "raw" ? rawMapping(operation, parameters, body) : fieldMapping(operation, parameters, body);
+}
+
+/** The bytes of a raw payload have no fields, so nothing else can be sent. */
+function rawMapping({ path }: Operation, { query, remarks }: Parameters, { types, contentType }: RawBody): Mapping {
+  const shown = types.join(" or ");
+  const [variable] = variableNames(path);
+  if (variable !== undefined)
+    throw new NotExpressible(`its body is ${shown}, whose bytes have no field for {${variable}} of its path`);
+  const required = query.find(({ isRequired }) => isRequired);
+  if (required !== undefined)
+    throw new NotExpressible(`its body is ${shown}, whose bytes have no field for the query parameter ${required.name}`);
+  return {
+    path: routePath(path, { taken: new Set(), deep: new Set() }).path,
+    row: { request: "raw", ...(contentType !== undefined && { request_content_type: contentType }) },
+    remarks: [
+      `the payload is the bytes of ${contentType ?? shown}`,
+      ...(contentType === undefined ? [`set request_content_type, which is ${OCTET_STREAM} by default`] : []),
+      ...query.map(({ name }) => `the query parameter ${name} is not sent`),
+      ...remarks,
+    ],
+  };
+}
+
+/** Every field of the payload gets a different name. */
+function fieldMapping(operation: Operation, parameters: Parameters, body: Exclude<Body, RawBody> | undefined): Mapping {
+  const { query, deepNames, remarks } = parameters;
+  const queryNames = query.map(({ name }) => name);
+  const isPlain = variableNames(operation.path).length === 0 && queryNames.length === 0;
+  const isWhole = body !== undefined && queryNames.length === 0 && (isPlain || body.names !== undefined);
+  const bodyName = body === undefined ? undefined : isWhole ? "*" : unusedName("body", new Set(queryNames), "request");
+  const taken = new Set([...queryNames, ...(isWhole ? (body.names ?? []) : bodyName === undefined ? [] : [bodyName])]);
+  const { path, renamed, single } = routePath(operation.path, { taken, deep: deepNames });
+  const renames = [...renamed].map(([from, to]) => `the field ${to} is the path parameter ${from}`);
+  const forms = query.flatMap(({ remark }) => (remark === undefined ? [] : [remark]));
+  const narrowed = single.map((name) => `a value of ${name} with a slash is refused`);
+  const isBodyField = bodyName !== undefined && bodyName !== "*";
+  return {
+    path,
+    row: bodyName === undefined ? {} : { body: bodyName },
+    remarks: [...renames, ...narrowed, ...forms, ...remarks, ...(isBodyField ? [`the field ${bodyName} is the body`] : [])],
+  };
+}

@@ -20,6 +20,9 @@ export interface MemoryBucketOptions {
  */
 const NO_ROOM_RETRY_MS = 1000;
 
+/** A reply of a shared store arrives at most this long after `nowMs` of its call. */
+const LATE_REPLY_MS_MAX = 60_000;
+
 /**
  * Token buckets in this process's memory, or in memory that several processes share. The algorithm is the generic cell rate
  * algorithm (ITU-T I.371, "virtual scheduling").
@@ -111,15 +114,24 @@ export class MemoryBucketStore implements BucketStore {
     return waitMs === 0 ? true : { refusedBy: demand.scope, retryAfterMs: Math.ceil(waitMs) };
   }
 
-  /** Copies a bucket of a shared store into this store. `fullInMs` is the time until the bucket has all its tokens. */
+  /**
+   * Copies a bucket of a shared store into this store. `fullInMs` is the time until the bucket has all its tokens.
+   *
+   * Several processes copy into one table, and a reply of the shared store may reach its process late. So a copy never replaces
+   * a copy with fewer tokens.
+   */
   learn(demand: BucketDemand, fullInMs: number, nowMs: number): void {
-    this.#exclusively([demand], demand.scope, nowMs, () => this.#learn(fullInMs, nowMs));
+    this.#exclusively([demand], demand.scope, nowMs, () => this.#learn(demand.budget, fullInMs, nowMs));
   }
 
-  #learn(fullInMs: number, nowMs: number): true {
+  #learn(budget: Budget, fullInMs: number, nowMs: number): true {
     const slot = this.#claim(0, nowMs);
+    if (slot === NO_SLOT) return true;
     // A bucket with all its tokens is not stored, so the expiry 0 frees its slot.
-    if (slot !== NO_SLOT) this.#table.setExpiry(slot, fullInMs > 0 ? nowMs + fullInMs : 0);
+    const learnedMs = fullInMs > 0 ? nowMs + fullInMs : 0;
+    const storedMs = this.#table.expiryMs(slot);
+    const wasClockSetBack = storedMs > nowMs + capacityMs(budget) + LATE_REPLY_MS_MAX;
+    this.#table.setExpiry(slot, wasClockSetBack ? learnedMs : Math.max(storedMs, learnedMs));
     return true;
   }
 

@@ -62,3 +62,33 @@ test("the rate stays exact over thousands of tokens at today's Unix time", () =>
 function user(index: number): BucketDemand {
   return { scope: "user", key: `user-${index}`, budget: { ratePerSecond: 1, burst: 1 } };
 }
+
+test("copies of a shared bucket that arrive in any order leave the one with the fewest tokens", () => {
+  const demand = user(1);
+  const fullInMs = [1000, 2000, 3000];
+  for (const order of [
+    [0, 1, 2],
+    [2, 1, 0],
+    [1, 2, 0],
+  ]) {
+    const store = new MemoryBucketStore({ entriesMax: 10 });
+    // A process takes its time before its call, so a late reply has an earlier time.
+    for (const at of order) store.learn(demand, fullInMs[at] ?? 0, NOW_MS + at);
+    expect(store.check({ ...demand, budget: { ratePerSecond: 1, burst: 3 } }, NOW_MS + 2)).toEqual({
+      refusedBy: "user",
+      retryAfterMs: 1000,
+    });
+  }
+});
+
+test("if the clock was set back by an hour, a copy waits at most as long as an empty bucket", () => {
+  const demand: BucketDemand = { scope: "user", key: "user-1", budget: { ratePerSecond: 1, burst: 3 } };
+  const store = new MemoryBucketStore({ entriesMax: 10 });
+  store.learn(demand, 3000, NOW_MS + 3_600_000);
+  store.learn(demand, 1000, NOW_MS);
+  expect(store.check(demand, NOW_MS, 2)).toBe(true);
+  store.learn(demand, 3000, NOW_MS + 3_600_000);
+  expect(store.check(demand, NOW_MS)).toEqual({ refusedBy: "user", retryAfterMs: 1000 });
+  store.learn(demand, 1000, NOW_MS);
+  expect(store.check(demand, NOW_MS + 1000)).toBe(true);
+});

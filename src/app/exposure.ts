@@ -17,7 +17,7 @@ export function isUnlimitedEdge(config: Exposure, isSwept: boolean): boolean {
   return isExposed && !isSwept && config["edge.grpc"] !== "same-port";
 }
 
-/** Returns the settings of listeners that have no authentication and that other machines can reach. */
+/** Returns the settings of the listeners that other machines can reach without authentication. */
 export function openListeners(config: Pick<Config, "admin.listen">): readonly "admin.listen"[] {
   return isLoopback(config["admin.listen"].host) ? [] : ["admin.listen"];
 }
@@ -28,5 +28,5 @@ export function openListeners(config: Pick<Config, "admin.listen">): readonly "a
  */
 export function warnOfOpenListener(what: string, bound: ListenAddress, log: Log): void {
   if (isLoopback(bound.host)) return;
-  log.warn("unauthenticated listener not on loopback", { setting: what, bound: formatAddress(bound) });
+  log.warn("unauthenticated listener outside loopback", { setting: what, address: formatAddress(bound) });
 }

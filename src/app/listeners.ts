@@ -107,7 +107,7 @@ export function portOf(url: string): number {
   return port === "" ? (DEFAULT_PORTS[protocol] ?? 0) : Number(port);
 }
 
-/** A URL does not show these ports (WHATWG URL, "special scheme"). */
+/** The ports that `URL` omits because they are the default of the scheme (WHATWG URL, "special scheme"). */
 const DEFAULT_PORTS: Readonly<Record<string, number>> = { "http:": 80, "https:": 443 };
 
 function limitsOf(config: Config): Omit<ConnectionLimits, "counts" | "fds" | "onShed" | "onCount"> {
@@ -131,7 +131,7 @@ function limitEdge({ address }: RenewableListener, parts: SweepParts & { readonl
   try {
     return sweepConnections(address.port, parts);
   } catch (error) {
-    parts.log.warn("edge connection limits unavailable", { cause: messageOf(error) });
+    parts.log.warn("edge connection limits not enforced", { cause: messageOf(error) });
     return undefined;
   }
 }

@@ -31,7 +31,7 @@ export function openPrivateListener(
   });
   const { bound } = listener;
   if (!isLoopback(bound.host))
-    log.warn("private listener without TLS not on loopback", { setting: "push.listen", bound: formatAddress(bound) });
+    log.warn("plaintext private listener outside loopback", { setting: "push.listen", address: formatAddress(bound) });
   return listener;
 }
 

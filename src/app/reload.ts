@@ -39,7 +39,7 @@ export function logLevel(log: Partial<Pick<BatchedLog, "setLevel">>): ReloadPart
   return { prepare: (next) => () => log.setLevel?.(next["log.level"]) };
 }
 
-/** Applies the limits of streams and of the event history. */
+/** Applies the limits of event streams and the limits of replay buffers. */
 export function hubLimits(hub: Pick<Hub, "adopt">): ReloadPart {
   return { prepare: (next) => () => hub.adopt(hubSettings(next)) };
 }
@@ -55,7 +55,7 @@ export class Reloading {
   #running: Config;
   #generation = 1;
   #current: Promise<ReloadOutcome> | undefined;
-  /** The reload that starts when the current one ends. All requests in between share it. */
+  /** The reload that starts when the current reload ends. All requests for a reload until then share it. */
   #next: Promise<ReloadOutcome> | undefined;
 
   constructor(config: Config, parts: ReloadParts) {
@@ -114,11 +114,11 @@ export class Reloading {
     this.#generation++;
     this.#sample();
     metrics.count("sallyport_config_reloads_total", { outcome: "adopted" });
-    const texts = Object.entries(rows).map(([table, changes]) => [table, rowsText(changes)] as const);
+    const changedRows = Object.entries(rows).map(([table, changes]) => [table, rowsText(changes)] as const);
     log.info("configuration reloaded", {
       generation: this.#generation,
       changed: changed.join(" "),
-      ...Object.fromEntries(texts),
+      ...Object.fromEntries(changedRows),
     });
     if (needRestart.length > 0) log.warn("configuration change requires restart", { settings: needRestart.join(" ") });
     return { kind: "reloaded", generation: this.#generation, changed, rows, needsRestart: needRestart };
@@ -139,15 +139,15 @@ export class Reloading {
   }
 }
 
-/** Adds a hint to the problems. A rule may be broken only because a changed setting keeps its old value until a restart. */
+/** Adds the changed settings that need a restart. They keep their old values until then, which may be why a rule is broken. */
 function withHint(problems: readonly string[], { needRestart }: Reload): string[] {
   return needRestart.length === 0 ? [...problems] : [...problems, `these changes need a restart: ${needRestart.join(", ")}`];
 }
 
-/** Number of hexadecimal digits of the hash. A metric value is a double, which holds 53 bits. */
+/** Number of hexadecimal digits of the hash: 48 bits. A metric value is a double, which holds integers of up to 53 bits. */
 const HASH_DIGITS = 12;
 
-/** Returns a number that is the same for the same configuration. Secrets are not part of it. */
+/** Returns a hash of all settings that are not secret. */
 function hashOf(config: Config): number {
   const shown = CONFIG_KEYS.filter((key) => !SCHEMA[key].secret).map((key) => [key, config[key]]);
   return Number.parseInt(createHash("sha256").update(JSON.stringify(shown)).digest("hex").slice(0, HASH_DIGITS), 16);

@@ -44,7 +44,7 @@ export function openSecretFiles(config: Config, configFile: string | undefined):
 /** Logs a warning for each secret file that others can access. See `openSecretFiles`. */
 export function warnOfOpenFiles(config: Config, configFile: string | undefined, log: Log): void {
   for (const { setting, file, mode, accessibleTo } of openSecretFiles(config, configFile)) {
-    log.warn(`secret file accessible to ${accessibleTo}`, { setting, file, mode, expected: "0600" });
+    log.warn("secret file accessible to others", { setting, file, accessible_to: accessibleTo, mode, expected_mode: "0600" });
   }
 }
 

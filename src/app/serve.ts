@@ -34,9 +34,9 @@ export interface ServedGateway {
   upgrade(): Promise<UpgradeOutcome>;
   /** Resolves when another process has taken over. Then call `giveWay`. */
   readonly replaced: Promise<"replaced">;
-  /** Stops this process after another one has taken over. Resolves as `Gateway.stop`. */
+  /** Stops this process after another one has taken over. Resolves as `Gateway.stop` does. */
   giveWay(): Promise<boolean>;
-  /** Stops the gateway. Ends a new process that is not ready yet. */
+  /** Stops the gateway. If an upgrade has started a new process that is not ready yet, also ends that process. */
   stop(): Promise<boolean>;
 }
 
@@ -99,7 +99,7 @@ export async function startServe(options: ServeOptions): Promise<ServedGateway> 
       onTakeOver() {
         keepStandardError(log);
         metrics.count("sallyport_upgrades_total", { outcome: "done" });
-        log.info("gateway took over", { version: project.version });
+        log.info("gateway took over from previous process", { version: project.version });
         started();
       },
     });
@@ -135,11 +135,11 @@ function drainingProcess(succession: ServeOptions["succession"]): string | undef
   return succession?.predecessor.isGone === false ? "the previous process has not ended yet" : undefined;
 }
 
-/** Redirects standard error to that of the previous process. Until now, it was a pipe to that process. */
+/** Redirects standard error to the standard error of the predecessor. Before this call, it is a pipe to the predecessor. */
 function keepStandardError(log: Log): void {
   try {
     redirectFd(SUCCESSOR_FDS.stderr, 2);
   } catch (cause) {
-    log.warn("standard error lost", { cause: messageOf(cause) });
+    log.warn("redirection of standard error failed", { cause: messageOf(cause) });
   }
 }

@@ -25,8 +25,8 @@ export interface StopParts {
    */
   readonly drainListeners: (streams: number) => Promise<void>;
   /**
-   * Set if another process has taken over. `retire` closes the ports and leaves all connections open. `handOver` gives the rest
-   * of the state to the other process, when all calls are answered.
+   * Set if another process has taken over. `retire` closes the ports and leaves all connections open. `handOver` is called when
+   * all calls are answered. It hands the kept answers over to the other process.
    */
   readonly succession?: { readonly retire: () => void; readonly handOver: () => Promise<void> } | undefined;
   /** Closes all parts of the gateway. */
@@ -81,7 +81,7 @@ export class Stop {
     hub.endStreams();
     const inTime = await within(deadlineMs, drainListeners(streams));
     await close();
-    log.info("gateway stopped", { in_time: inTime });
+    log.info("gateway stopped", { within_deadline: inTime });
     return inTime;
   }
 
@@ -104,7 +104,7 @@ export class Stop {
     const inTime = await within(settings.deadlineMs, drainListeners(streams));
     await handOver();
     await close();
-    log.info("gateway stopped", { in_time: inTime });
+    log.info("gateway stopped", { within_deadline: inTime });
     return inTime;
   }
 }

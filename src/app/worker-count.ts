@@ -16,7 +16,7 @@ export function workerCount(
 ): number {
   const count = config["workers.count"];
   if (platform === "linux") return count === "auto" ? Math.min(processors(), WORKERS_MAX) : count;
-  // On other systems, the kernel does not spread the connections of a shared port over the processes.
-  if (count !== "auto" && count > 1) log.warn("more than one worker requires Linux", { workers: 1 });
+  // Only the Linux kernel spreads the connections of a shared port over several processes.
+  if (count !== "auto" && count > 1) log.warn("workers.count ignored outside Linux", { workers: 1 });
   return 1;
 }

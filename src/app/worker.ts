@@ -29,7 +29,6 @@ import { WorkerReload } from "./worker-reload.ts";
 
 type WorkerLog = Log & Pick<BatchedLog, "setLevel">;
 
-/** The channel of a worker to its supervisor. */
 export interface SupervisorChannel {
   send(message: FromWorker): void;
   /** Calls `receive` for each message, in order. */
@@ -63,7 +62,7 @@ export async function runWorker({ channel, createTelemetry, playgroundEndpoints 
   channel.onMessage((message) => receive(message));
   const start = await first.promise;
   try {
-    // The supervisor has checked this configuration, and runs the same code.
+    // The cast is safe, because the supervisor runs the same code and has checked this configuration.
     const config = requireBackend(start.config as Config);
     const worker = new Worker(config, start, { channel, ...createTelemetry(config) });
     for (const message of early) worker.receive(message);
@@ -181,7 +180,7 @@ class Worker {
     const readiness = new Readiness();
     readiness.add(() => (this.#isReady ? [] : ["the supervisor is not ready"]));
     const requests = await openRequestPath(config, {
-      // Redis keeps the answers for all workers of all gateways. Otherwise, the supervisor keeps them for its workers.
+      // With Redis, the workers of all gateways share the kept answers. Otherwise, the supervisor stores them for its workers.
       stores: config["stores.kind"] === "redis" ? stores : { ...stores, answers: this.#answers },
       ...{ backend, revocations: this.#revocations, readiness, log, metrics, clock },
       streams: this.#streams,
@@ -208,7 +207,10 @@ class Worker {
    */
   #requireMark(mark: number): void {
     if (this.#revocations.mark() === mark) return;
-    this.#parts.log.error("revocation log differs from the supervisor's", { mark, own_mark: this.#revocations.mark() });
+    this.#parts.log.error("revocation log differs from supervisor's", {
+      supervisor_position: mark,
+      worker_position: this.#revocations.mark(),
+    });
     this.#stopped.resolve(1);
   }
 
@@ -222,7 +224,7 @@ class Worker {
 
   /** Ends this worker. The supervisor then starts a new one, with the current configuration. */
   #fail(cause: string): void {
-    this.#parts.log.error("worker cannot use the new configuration", { cause });
+    this.#parts.log.error("new configuration rejected by worker", { cause });
     this.#stopped.resolve(1);
   }
 
@@ -235,7 +237,7 @@ class Worker {
     this.#isStopping = true;
     clearInterval(this.#reporting);
     await this.#requests?.drain();
-    // The supervisor adds the last values of this worker to its sums.
+    // The supervisor adds the last metric values of this worker to the sums over all workers.
     this.#measured(0);
     await this.#requests?.close();
     this.#stores?.close();

@@ -68,7 +68,7 @@ function methodNotAllowed(allowed: readonly string[], log: Log): Response {
 function errorReply(error: unknown, log: Log): ApiReply {
   if (error instanceof ApiError) return { status: error.status, body: { code: error.code, message: error.message } };
   if (error instanceof ForeignPageError) return { status: 403, body: { code: "forbidden", message: error.message } };
-  log.error("embedded backend call failed", { error: String(error) });
+  log.error("call to embedded backend failed", { cause: String(error) });
   return { status: 500, body: { code: "internal", message: "an internal error occurred" } };
 }
 

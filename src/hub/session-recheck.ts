@@ -28,7 +28,10 @@ export interface SessionRecheckOptions {
 export class SessionRecheck {
   readonly #options: SessionRecheckOptions;
   #current = new AbortController();
-  /** The latest run. The next run waits until it has ended, so that two runs together never exceed `lookUpsMax`. */
+  /**
+   * Resolves when the latest run has ended. The next run starts only then, so that two runs together never exceed
+   * `lookUpsMax`.
+   */
   #running: Promise<void> = Promise.resolve();
 
   constructor(options: SessionRecheckOptions) {
@@ -49,7 +52,7 @@ export class SessionRecheck {
     while (unknown.length > 0 && !signal.aborted) {
       unknown = await this.#lookUpAll(unknown, signal);
       if (unknown.length === 0 || signal.aborted) return;
-      log.warn("session look-ups failed after gap", { unverified_sessions: unknown.length, retry_ms: retryMs });
+      log.warn("session look-ups after gap failed", { unverified_sessions: unknown.length, retry_ms: retryMs });
       await sleep(retryMs, signal);
     }
   }
@@ -83,7 +86,7 @@ export class SessionRecheck {
       return true;
     } catch (thrown) {
       const { reason } = toRefusal(thrown);
-      log.debug("session look-up failed after gap", { device_session_id: deviceSessionId, reason });
+      log.debug("session look-up after gap failed", { device_session_id: deviceSessionId, reason });
       return false;
     }
   }

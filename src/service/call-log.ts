@@ -39,10 +39,10 @@ export function callLog(log: Log, metrics: Metrics, clock: Clock): (summary: Cal
       ...(thrown instanceof Refusal && thrown.metadata),
       cause: causeOf(thrown),
     };
-    // Only the reason INTERNAL is a fault of the gateway. A protocol error has no reason, and is a fault of the client. Its
-    // code may be `internal`: the RPC protocols require this code for some malformed frames.
-    if (reason === "INTERNAL") log.error("call failed", fields);
-    else log.info("call", fields);
+    // Only the reason INTERNAL is a fault of the gateway. A protocol error has no reason, and is a fault of the client. A protocol
+    // error may still have the code `internal`, because the RPC protocols require this code for some malformed frames.
+    if (reason === "INTERNAL") log.error("RPC failed", fields);
+    else log.info("RPC finished", fields);
   };
 }
 

@@ -18,21 +18,31 @@ import { type LocalTables, openRedisStores, type RedisSettings } from "./redis/o
 import { openSharedFileStores } from "./shared/open.ts";
 
 export interface StoreSettings {
-  /** The settings of Redis. `undefined` if reservations and buckets are in memory. */
+  /** The settings of Redis. `undefined` if reservations and buckets are not in Redis. */
   readonly redis: RedisSettings | undefined;
-  /** The shared file for reservations and buckets. `undefined` if they are in this process's memory. Not used with Redis. */
+  /**
+   * The path of the shared file for reservations and buckets. With Redis, the file contains verified peers, connection counts,
+   * failure permits and local copies of buckets.
+   */
   readonly sharedFile: string | undefined;
-  /** The descriptor of a file in memory that replaces the shared file. The processes of this gateway share the descriptor. */
+  /**
+   * The descriptor of a memory file without a name, which the processes of this gateway share. Used if `sharedFile` is undefined.
+   */
   readonly sharedMemory?: number | undefined;
-  /** Whether the shared file must exist, with the configured sizes. If not, it may be created or replaced. */
+  /**
+   * If true, the shared file must already exist, with the configured sizes. Otherwise, the file is created or replaced if needed.
+   */
   readonly isFileInherited?: boolean | undefined;
-  /** Maximum number of reservations in this process's memory. Not used with Redis. */
+  /** Maximum number of reservations. Not used with Redis. */
   readonly replayEntriesMax: number;
-  /** Maximum number of buckets per table. Verified callers and unverified callers have separate tables. Not used with Redis. */
+  /**
+   * Maximum number of buckets per table. Verified callers and unverified callers have separate tables. With Redis, this limit
+   * applies to the local copies of buckets in the shared file.
+   */
   readonly bucketEntriesMax: number;
   /**
    * Maximum number of failure buckets of sessions that were recently verified (scope `session_failures`). They have their own
-   * table. Not used with Redis.
+   * table. With Redis, this limit applies to the local copies of buckets in the shared file.
    */
   readonly exemptBucketEntriesMax: number;
   /** The limits for all kept answers. With Redis, these limits apply to the answers of all gateways together. */
@@ -65,7 +75,7 @@ export interface Stores {
    */
   readonly replayCoverageStartMs: number;
   readonly answers: AnswerStore;
-  /** `answers`, if they are in the memory of this process. */
+  /** The same store as `answers`, if it is in this process's memory; `undefined` with Redis. */
   readonly memoryAnswers?: MemoryAnswerStore | undefined;
   /** Buckets of verified callers. */
   readonly buckets: BucketStore;
@@ -91,7 +101,7 @@ export interface Stores {
   readonly close: () => void;
 }
 
-/** Opens all stores. Rejects with `StoreError` if Redis cannot be used. */
+/** Opens all stores. Rejects with `StoreError` if Redis or the shared file cannot be used. */
 export async function openStores(settings: StoreSettings, parts: StoreParts): Promise<Stores> {
   const { clock, revocations } = parts;
   const { sessionCache } = settings;
@@ -140,7 +150,7 @@ function openFile(file: string | number, settings: StoreSettings, parts: StorePa
   const shared = { ...settings, file, verifiedPeers: settings.sessionCache };
   const { isNew, sample, tidy, ...stores } = openSharedFileStores(shared, clock, lockFile);
   if (typeof file === "string") {
-    log.info("shared file opened", {
+    log.info("shared store file opened", {
       file: pathShown(file),
       is_new: isNew,
       reservations_since: new Date(stores.replayCoverageStartMs).toISOString(),
@@ -157,7 +167,6 @@ function openFile(file: string | number, settings: StoreSettings, parts: StorePa
   return { ...ALONE, ...stores, answers, memoryAnswers: answers, sample: sampleAll, trim };
 }
 
-/** Counts in this process's memory. */
 function localCounts() {
   return { heldConnections: new LocalHeldCounts(), heldPermits: new LocalHeldCounts() };
 }
@@ -219,10 +228,13 @@ async function openRedis(redis: RedisSettings, settings: StoreSettings, parts: S
 
 type HostTables = Pick<AdmissionStores, "verifiedPeers" | "heldConnections" | "heldPermits">;
 
-/** What Redis does not store, and the local copies of its buckets. With a shared file, all processes of the host share them. */
+/**
+ * The stores that are never in Redis, and the local copies of the buckets in Redis. With a shared file, all processes of this
+ * gateway share them.
+ */
 interface Host {
   readonly tables: HostTables;
-  /** `undefined` if the copies are in this process's memory. */
+  /** The local copies of buckets in the shared file; `undefined` if the copies are in this process's memory. */
   readonly local: LocalTables | undefined;
   readonly trim: () => number;
   readonly close: () => void;

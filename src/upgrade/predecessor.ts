@@ -24,11 +24,11 @@ export interface PredecessorParts {
   readonly channel: PredecessorChannel;
   readonly version: string;
   readonly clock: Pick<Clock, "monotonic">;
-  /** Ends this process. Called if the other process ends before this one has taken over. */
+  /** Ends this process. Called if the predecessor ends before this process has taken over. */
   readonly exit: () => void;
 }
 
-/** What the gateway of this process does when the other process tells it to. */
+/** The functions that this process calls when its predecessor sends a message. */
 export interface TakeOver {
   /** Called when this process is the only one that accepts connections. */
   readonly onTakeOver: () => void;
@@ -53,39 +53,42 @@ export class Predecessor {
     this.#send({ type: "hello", protocol: UPGRADE_PROTOCOL, version: parts.version });
   }
 
-  /** Resolves to what the other process hands over at the start. Rejects with `UpgradeError`. */
+  /**
+   * Resolves to what the predecessor sends at the start. Rejects with `UpgradeError` if the predecessor ends before that, or if it
+   * uses another version of the messages.
+   */
   get inheritance(): Promise<Inheritance> {
     return this.#inheritance.promise;
   }
 
-  /** Whether the other process has ended. */
+  /** Whether the predecessor has ended. */
   get isGone(): boolean {
     return this.#isGone;
   }
 
-  /** Returns the answer store of this process. `own` keeps the answers when the other process has ended. */
+  /** Returns the answer store of this process. `own` stores the answers after the predecessor has handed them over or has ended. */
   inheritAnswers(own: OwnStore): InheritedAnswers {
     this.#answers = new InheritedAnswers(own, (message) => this.#send(message), this.#parts.clock);
     return this.#answers;
   }
 
-  /** Reports why this process is not ready yet. */
+  /** Tells the predecessor why this process is not ready yet. */
   waiting(reasons: readonly string[]): void {
     this.#send({ type: "waiting", reasons });
   }
 
-  /** Reports why this process ends. */
+  /** Tells the predecessor why this process ends. */
   failed(problem: string): void {
     this.#send({ type: "failed", problem });
   }
 
-  /** Reports that this process serves. */
+  /** Tells the predecessor that this process accepts connections. */
   ready(takeOver: TakeOver): void {
     this.#takeOver = takeOver;
     this.#send({ type: "ready" });
   }
 
-  /** Passes a revocation on to the other process. */
+  /** Sends a revocation to the predecessor. */
   announce(revocation: Revocation): void {
     if (!this.#isGone) this.#send({ type: "revoke", revocation });
   }
@@ -94,7 +97,7 @@ export class Predecessor {
     try {
       this.#parts.channel.send(encodeMessage(message));
     } catch {
-      // The channel is closed: `onDisconnect` reports the end of the other process.
+      // The channel is closed: `onDisconnect` reports the end of the predecessor.
     }
   }
 
@@ -102,7 +105,7 @@ export class Predecessor {
     try {
       this.#handle(decodeMessage<ToSuccessor>(text));
     } catch (cause) {
-      this.#takeOver?.log.error("bad message of the previous process", { cause: messageOf(cause) });
+      this.#takeOver?.log.error("invalid message from previous process", { cause: messageOf(cause) });
     }
   }
 
@@ -122,7 +125,7 @@ export class Predecessor {
         return;
       case "hand over":
       case "handed over":
-        // The answers are in Redis.
+        // Without `#answers`, the answers are in Redis, so nothing is handed over.
         return;
     }
   }
@@ -133,7 +136,7 @@ export class Predecessor {
     this.#inheritance.reject(new UpgradeError("the running gateway has ended"));
     if (!this.#hasTakenOver) return void this.#parts.exit();
     const isLost = this.#answers?.close() === true;
-    if (isLost) this.#takeOver?.log.error("kept answers of the previous process lost");
+    if (isLost) this.#takeOver?.log.error("kept answers of previous process lost");
     else this.#takeOver?.log.info("previous process ended");
   }
 }

@@ -6,28 +6,28 @@ import { AnswerGiver, type OwnAnswers } from "./answer-giver.ts";
 import { type FromSuccessor, type Inheritance, type ToSuccessor, UPGRADE_PROTOCOL } from "./messages.ts";
 import type { SuccessorEnd, SuccessorProcess } from "./successor-process.ts";
 
-/** The running gateway, as an upgrade needs it. */
+/** The parts of the running gateway that an upgrade uses. */
 export interface UpgradableGateway {
-  /** Opens the ports for another process, and returns what it needs. Throws if that is not possible. */
+  /** Lets a successor open the same ports, and returns what the successor needs. Throws if this process cannot be replaced. */
   bequeath(): Inheritance;
   /** The descriptor of the shared memory of the stores. */
   readonly sharedMemory: number | undefined;
   /** `undefined` if the kept answers are not in the memory of this process. */
   readonly answers: OwnAnswers | undefined;
-  /** Applies a revocation that the other process has received. */
+  /** Applies a revocation that the successor has received. */
   revoke(revocation: Revocation): void;
 }
 
 export interface UpgradeParts {
   readonly gateway: UpgradableGateway;
-  /** The maximum time until the successor must be ready, in ms. */
+  /** Maximum time until the successor is ready, in ms. */
   readonly timeoutMs: number;
   /** Starts the executable as it is on disk. Throws if it cannot be started. */
   readonly startProcess: (
     onMessage: (message: FromSuccessor) => void,
     onBadMessage: (cause: unknown) => void,
   ) => SuccessorProcess;
-  /** Returns the reason why this process cannot be replaced at the moment. */
+  /** Returns the reason why this process cannot be replaced at the moment; `undefined` if there is none. */
   readonly obstacle: () => string | undefined;
   /** Called when the successor is ready. This process must then tell its service manager, and drain. */
   readonly onReady: (pid: number) => void;
@@ -41,8 +41,8 @@ const HANDOVER_MS_MAX = 10_000;
 /**
  * Replaces this process by a new one, which runs the executable and the configuration as they are on disk:
  *
- * 1. The successor starts, connects to the backend, fills its history, and then opens the same ports.
- * 2. When it is ready, this process closes its ports and drains.
+ * 1. The successor starts, connects to the backend, fills its replay buffers, and then opens the same ports.
+ * 2. When the successor is ready, this process closes its ports and drains.
  * 3. At its end, this process hands its kept answers over.
  *
  * If the successor ends or is not ready in time, this process continues as before.
@@ -76,27 +76,26 @@ export class Upgrade {
     return this.#isStopping ? "the gateway stops" : undefined;
   }
 
-  /** Whether a successor has taken over. */
   get hasTakenOver(): boolean {
     return this.#hasTakenOver;
   }
 
-  /** Passes a revocation on to the successor. */
+  /** Sends a revocation to the successor. */
   announce(revocation: Revocation): void {
     this.#successor?.send({ type: "revoke", revocation });
   }
 
-  /** Ends a successor that is not ready yet. Call this when the gateway stops for another reason. */
+  /** Ends a successor that is not ready yet. Call this when the gateway stops without a successor. */
   abort(): void {
     this.#isStopping = true;
     if (!this.#hasTakenOver) this.#successor?.fail("the gateway stops");
   }
 
-  /** Hands the kept answers over, at the end of this process. */
+  /** Hands the kept answers over to the successor. Call this at the end of this process. */
   async handOver(): Promise<void> {
     if (!this.#hasTakenOver) return;
     const isDone = await this.#successor?.handOver(HANDOVER_MS_MAX);
-    if (isDone === false) this.#parts.log.error("kept answers not handed over");
+    if (isDone === false) this.#parts.log.error("kept answers not handed over to new process");
   }
 
   async #run(): Promise<UpgradeOutcome> {
@@ -108,7 +107,7 @@ export class Upgrade {
       const version = await this.#successor.ready;
       const { pid } = this.#successor;
       this.#hasTakenOver = true;
-      log.info("gateway replaced", { pid, version });
+      log.info("gateway replaced by new process", { pid, version });
       onReady(pid);
       this.#successor.send({ type: "take over" });
       return { kind: "upgraded", pid, version };
@@ -123,7 +122,7 @@ export class Upgrade {
 
 type EndFields = Readonly<Record<"exit_code" | "signal" | "stderr", string | number | undefined>>;
 
-/** The successor has ended before it was ready. */
+/** Thrown if the successor ends before it is ready. */
 class SuccessorError extends Error {
   readonly fields: EndFields;
 
@@ -135,11 +134,11 @@ class SuccessorError extends Error {
   }
 }
 
-/** The number of lines of standard error in the message of a failure. */
+/** Maximum number of lines of the successor's standard error in an error message. */
 const LINES_MAX = 5;
 const STDERR_CHARS = 500;
 
-/** One attempt: the new process, until it is ready. */
+/** The successor process of one upgrade, and the messages to and from it. */
 class Successor {
   readonly #inheritance: Inheritance;
   readonly #gateway: UpgradableGateway;
@@ -173,7 +172,7 @@ class Successor {
     return this.#process.pid;
   }
 
-  /** Resolves to the version of the new process when it serves. Rejects if it does not become ready. */
+  /** Resolves to the successor's version when the successor is ready. Rejects if the successor ends or is not ready in time. */
   get ready(): Promise<string> {
     return this.#ready.promise;
   }
@@ -182,14 +181,14 @@ class Successor {
     this.#process.send(message);
   }
 
-  /** Ends the new process. */
+  /** Kills the successor. `ready` rejects with `problem`. */
   fail(problem: string): void {
     this.#ready.reject(new Error(problem));
     clearTimeout(this.#limit);
     this.#process.kill();
   }
 
-  /** Resolves to `false` if the new process has ended, or is too slow. */
+  /** Hands the kept answers over. Resolves to `false` if the successor ends or takes longer than `timeoutMs`. */
   async handOver(timeoutMs: number): Promise<boolean> {
     const failed = Promise.withResolvers<boolean>();
     const timer = setTimeout(() => failed.resolve(false), timeoutMs);

@@ -33,15 +33,18 @@ export interface WorkerPoolParts {
 
 const RESTART_MIN_MS = 100;
 const RESTART_MAX_MS = 10_000;
-/** If a worker ran for at least this time, its restart delay is reset to the minimum, in ms. */
+/** A worker that ran for at least this time, in ms, is restarted after the minimum delay. */
 const PROVEN_MS = 10_000;
 /** Interval of the check that all workers respond, in ms. */
 const WATCH_MS = 1000;
-/** A worker that was replaced serves its open connections for at least this time, in ms; see `Stop`. */
+/**
+ * Minimum time for which a replaced worker serves its open connections, in ms. A client that sends a request within this time
+ * learns that it must open another connection.
+ */
 const RETIREMENT_MS_MIN = 1000;
 /** `measure` waits at most this time for the workers, in ms. */
 const MEASURE_MS_MAX = 1000;
-/** The pool reads the metrics of all workers at every other check. If a worker is killed, at most 2 s of its counts are lost. */
+/** The metrics of all workers are read at every second check, so every 2 s. A killed worker loses at most 2 s of its counts. */
 const READ_EVERY = 2;
 
 /** The state of a worker, for `/readyz`. */
@@ -53,7 +56,7 @@ export interface WorkerState {
 
 /** Times of the replacement of workers, in ms. */
 export interface ReplacementTimes {
-  /** Maximum time until a new worker must accept connections. */
+  /** Maximum time until a new worker accepts connections. */
   readonly startMs: number;
   /** Time over which the streams of an old worker end, one after the other. */
   readonly spreadMs: number;
@@ -65,7 +68,7 @@ export interface ReplacementTimes {
 export class WorkerPool {
   readonly #parts: WorkerPoolParts;
   readonly #links: (WorkerLink | undefined)[];
-  /** Workers that are not in `#links`: those that start to replace another one, and those that were replaced. */
+  /** Workers that are not in `#links`: new workers that do not accept connections yet, and replaced workers that have not ended. */
   readonly #others = new Set<WorkerLink>();
   #addresses: WorkerAddresses | undefined;
   readonly #endedMetrics = new EndedMetrics();
@@ -87,12 +90,10 @@ export class WorkerPool {
     return addresses;
   }
 
-  /** Sends a message to every worker. */
   broadcast(message: ToWorker): void {
     for (const link of this.#running()) link.send(message);
   }
 
-  /** The reasons why workers are not ready. */
   notReady(): string[] {
     return this.states().flatMap(({ worker, reasons = [] }) => reasons.map((reason) => `worker ${worker}: ${reason}`));
   }
@@ -116,7 +117,7 @@ export class WorkerPool {
     return [...this.#running().map(({ lastMetrics }) => lastMetrics), this.#endedMetrics.snapshot()];
   }
 
-  /** As `preparedByAll`. */
+  /** Lets every worker prepare a new configuration; see `preparedByAll`. */
   prepare(id: number, config: unknown): Promise<string[]> {
     return preparedByAll(this.#running(), id, config);
   }
@@ -129,7 +130,7 @@ export class WorkerPool {
 
   /**
    * Replaces the workers by new processes, one after the other. Resolves to the number of workers. Rejects with `WorkerError` if a
-   * new worker cannot start. Then the worker that it would replace continues, and the remaining workers are not replaced.
+   * new worker cannot start. The old worker then continues, and the remaining workers are not replaced.
    */
   async replaceAll(times: ReplacementTimes): Promise<number> {
     for (let index = 0; index < this.#parts.count; index++) {
@@ -162,7 +163,7 @@ export class WorkerPool {
     for (const link of this.#running()) {
       if (isReading) void link.measure();
       if (!link.tick()) continue;
-      this.#parts.log.error("worker does not respond", { worker: link.index });
+      this.#parts.log.error("unresponsive worker killed", { worker: link.index });
       link.kill();
     }
   }
@@ -188,7 +189,7 @@ export class WorkerPool {
     }
   }
 
-  /** Starts a worker process. If it ends while it is the worker `index`, another process replaces it. */
+  /** Starts a worker process. If the process ends while it is in `#links`, another process replaces it. */
   #open(index: number, backoff: Backoff, hasStarted: () => boolean): WorkerLink {
     const { streams, answers, startProcess, startMessage, clock, onChange } = this.#parts;
     const link = new WorkerLink({ index, streams, answers, startProcess });
@@ -233,7 +234,7 @@ export class WorkerPool {
     old.streams.endAll();
     old.send({ type: "stop", streams });
     const late = setTimeout(() => {
-      log.warn("replaced worker killed", { worker: old.index, deadline_ms: deadlineMs });
+      log.warn("old worker killed at deadline", { worker: old.index, deadline_ms: deadlineMs });
       old.kill();
     }, deadlineMs);
     await old.ended;
@@ -244,15 +245,15 @@ export class WorkerPool {
     if (this.#isStopping) return;
     const { log, metrics } = this.#parts;
     const fields = { worker: index, exit_code: exitCode ?? undefined, signal, stderr: stderr.slice(-200) || undefined };
-    log.error("worker ended", fields);
+    log.error("worker ended unexpectedly", fields);
     metrics.count("sallyport_worker_restarts_total");
     if (ranMs >= PROVEN_MS) backoff.reset();
     await Bun.sleep(backoff.nextMs());
-    // Meanwhile, `replaceAll` may have started another worker.
+    // During the delay, `replaceAll` may have started another worker.
     if (this.#isStopping || this.#links[index] !== undefined) return;
     try {
       await this.#startOne(index, backoff);
-      log.info("worker started", { worker: index });
+      log.info("worker restarted", { worker: index });
     } catch {
       // `#startOne` has killed the process. When the process has ended, the next restart begins.
     }
@@ -282,7 +283,7 @@ export class WorkerPool {
   }
 }
 
-/** Waits until the worker accepts connections. If it does not in time, kills it and throws. */
+/** Waits until the worker accepts connections. If that takes longer than `ms`, kills the worker and throws. */
 async function startedWithin(ms: number, link: WorkerLink): Promise<void> {
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(() => late.reject(new Error(`the new worker was not ready after ${ms} ms`)), ms);

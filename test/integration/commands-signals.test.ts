@@ -179,7 +179,7 @@ describe.each(["serve", "dev"])("under `bun run %s`, a signal to the process gro
       expect((await slow.answer())?.status).toBe(503);
       slow.close();
       await until(() => group.stdout().includes("gateway stopped"), "the stop");
-      expect(group.stdout()).toMatch(/gateway stopped.*"in_time":true/);
+      expect(group.stdout()).toMatch(/gateway stopped.*"within_deadline":true/);
       await group.exited;
     },
   );

@@ -72,8 +72,8 @@ test("the log has one line per call, without the signature", async () => {
       .filter((line) => line.includes("logged-once"));
   await until(() => lines().length >= 2, "two log lines");
   expect(lines().map((line) => JSON.parse(line))).toMatchObject([
-    { msg: "call", rpc: "ExecuteCommand", code: "ok", result_code: "ok", user_id: device.userId },
-    { msg: "call", rpc: "ExecuteCommand", code: "failed_precondition", reason: "REQUEST_REPLAYED" },
+    { msg: "RPC finished", rpc: "ExecuteCommand", code: "ok", result_code: "ok", user_id: device.userId },
+    { msg: "RPC finished", rpc: "ExecuteCommand", code: "failed_precondition", reason: "REQUEST_REPLAYED" },
   ]);
   expect(world.logged()).not.toContain(Buffer.from(request.signature).toString("base64"));
 });

@@ -26,7 +26,7 @@ interface Line {
   readonly level: string;
   readonly msg: string;
   readonly calls?: string;
-  readonly kind?: string;
+  readonly failure?: string;
   readonly cause?: string;
 }
 
@@ -80,7 +80,7 @@ describe.each(CALLS)("%s", (calls, pathOf, call) => {
     world.faults.off(pathOf());
     for (let at = 0; at < 5; at++) expect(await call()).toBe("ok");
     await until(() => linesOf("info").length > 0, "the recovery");
-    expect(linesOf("warn")).toMatchObject([{ msg: "backend calls failing", calls, kind }]);
+    expect(linesOf("warn")).toMatchObject([{ msg: "backend calls failing", calls, failure: kind }]);
     expect(linesOf("info")).toMatchObject([{ msg: "backend calls recovered", calls }]);
   });
 });
@@ -97,7 +97,7 @@ test("a backend that refuses connections is logged with the cause, and so is its
       .filter((line) => line.includes('"level":"warn"'));
   const isLogged = (text: string) => warnings().some((line) => line.includes(text));
   await until(() => isLogged("session look-ups") && isLogged("push feed down"), "both warnings");
-  expect(linesOf("warn")).toMatchObject([{ calls: "session look-ups", kind: "unavailable" }]);
+  expect(linesOf("warn")).toMatchObject([{ calls: "session look-ups", failure: "unavailable" }]);
   expect(linesOf("warn")[0]?.cause).not.toBe("");
 });
 

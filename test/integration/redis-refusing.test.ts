@@ -158,16 +158,16 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS === undefined ? "a Redis" : `sk
   }, 20_000);
 
   test("that denies XRANGE still lets requests be accepted, and the failed poll is logged once", async () => {
-    const failedBefore = linesWith("redis revocation poll failed").length;
+    const failedBefore = linesWith("redis poll for revocations failed").length;
     const before = await errors("NOPERM");
     await rights(redis, "-xrange");
     await until(async () => (await errors("NOPERM")) > before + 2, "some polls");
     for (const gateway of [0, 1]) expect(await send(gateway)).toBe("ok");
     await until(
-      () => linesWith("redis revocation poll failed").length >= failedBefore + fleet.processes,
+      () => linesWith("redis poll for revocations failed").length >= failedBefore + fleet.processes,
       "both gateways to log it",
     );
-    expect(linesWith("redis revocation poll failed")).toHaveLength(failedBefore + fleet.processes);
+    expect(linesWith("redis poll for revocations failed")).toHaveLength(failedBefore + fleet.processes);
     await rights(redis, "+@all");
   }, 20_000);
 });

@@ -128,7 +128,7 @@ test("a worker that starts after a reload has the new configuration", async () =
     expect((await post(gateway)).status).toBe(200);
     const children = (await Bun.file(`/proc/${gateway.pid}/task/${gateway.pid}/children`).text()).trim().split(" ");
     for (const pid of children) process.kill(Number(pid), "SIGKILL");
-    await until(() => gateway.lines("worker started").length >= 2, "the new workers", 30_000);
+    await until(() => gateway.lines("worker restarted").length >= 2, "the new workers", 30_000);
     for (let n = 0; n < 12; n++) {
       const answer = await fetch(`${gateway.edgeUrl}/.well-known/jwks.json`, {
         headers: { origin: "https://app.example" },

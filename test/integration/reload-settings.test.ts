@@ -132,7 +132,7 @@ describe.each([
 
   test("the log level", async () => {
     const device = await open();
-    const calls = () => world.logged().split('"msg":"call"').length;
+    const calls = () => world.logged().split('"msg":"RPC finished"').length;
     /** Whether calls are logged in every process. Lines are written in batches, so the log of the calls before comes first. */
     const logs = async () => {
       await outcomes(device, "user.profile.get");

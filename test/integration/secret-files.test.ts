@@ -32,17 +32,17 @@ async function warnings(args: readonly string[], env: Readonly<Record<string, st
 
 describe("a key file", () => {
   test.each([
-    [0o644, "accessible to everybody", "0644"],
-    [0o604, "accessible to everybody", "0604"],
-    [0o602, "accessible to everybody", "0602"],
-    [0o640, "accessible to its group", "0640"],
-    [0o660, "accessible to its group", "0660"],
-  ])("with mode %o causes a warning", async (mode, message, shown) => {
+    [0o644, '"accessible_to":"everybody"', "0644"],
+    [0o604, '"accessible_to":"everybody"', "0604"],
+    [0o602, '"accessible_to":"everybody"', "0602"],
+    [0o640, '"accessible_to":"its group"', "0640"],
+    [0o660, '"accessible_to":"its group"', "0660"],
+  ])("with mode %o causes a warning", async (mode, accessibleTo, shown) => {
     const path = file("current.key", SEED, mode);
     const [line = "", ...more] = await warnings(["--set", `keys.current_file=${path}`]);
     expect(more).toEqual([]);
     expect(JSON.parse(line)).toMatchObject({ level: "warn", setting: "keys.current_file", file: path, mode: shown });
-    expect(line).toContain(message);
+    expect(line).toContain(accessibleTo);
     expect(line).not.toContain(SEED);
   });
 

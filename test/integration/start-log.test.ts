@@ -27,7 +27,7 @@ async function start(overrides: Parameters<typeof openWorld>[0]) {
   const lines = linesOf(world);
   await world.close();
   const up = lines.find(({ msg }) => msg === "gateway started") ?? expect.unreachable();
-  const warnings = lines.filter(({ level, msg }) => level === "warn" && msg.includes("not on loopback"));
+  const warnings = lines.filter(({ level, msg }) => level === "warn" && msg.includes("outside loopback"));
   return { up, warnings };
 }
 
@@ -48,7 +48,7 @@ describe.each([
     for (const listener of [up["edge"], up["grpc"], up["admin"]]) expect(listener).toMatch(shown);
     expect(warnings).toHaveLength(isOpen ? 1 : 0);
     if (isOpen)
-      expect(warnings[0]).toMatchObject({ setting: "admin.listen", bound: String(up["admin"]).replace("http://", "") });
+      expect(warnings[0]).toMatchObject({ setting: "admin.listen", address: String(up["admin"]).replace("http://", "") });
   });
 });
 

@@ -57,7 +57,7 @@ describe("TLS", () => {
     const second = await selfSigned("second.test");
     // Replaced in two steps: in between, the key does not match the certificate, and the old identity stays in use.
     copyFileSync(second.certificateFile, first.certificateFile);
-    await until(() => world.logged().includes("tls files rejected"), "the rejection to be logged");
+    await until(() => world.logged().includes("tls files unusable"), "the rejection to be logged");
     expect((await handshake(world.gateway.edgeUrl)).name).toBe("first.test");
     copyFileSync(second.keyFile, first.keyFile);
     for (const url of [world.gateway.edgeUrl, world.gateway.grpcUrl]) {

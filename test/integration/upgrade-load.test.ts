@@ -79,7 +79,7 @@ describe.skipIf(SKIPPED !== undefined)(SKIPPED ?? `${UPGRADES} upgrades under lo
       const calls = Object.fromEntries(Object.entries(loads).map(([name, load]) => [name, load.outcomes]));
       const resumes = streams.reduce((sum, each) => sum + each.resumes, 0);
       if (UPGRADES > 10)
-        console.log({ upgrades: UPGRADES, calls, resumes, pushed, refusals: gateway.lines("call").filter(isRefused) });
+        console.log({ upgrades: UPGRADES, calls, resumes, pushed, refusals: gateway.lines("RPC finished").filter(isRefused) });
       expect({ outcomes, calls }).toEqual({
         outcomes: Object.fromEntries(Object.keys(loads).map((name) => [name, ["ok"]])),
         calls,

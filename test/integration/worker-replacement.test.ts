@@ -82,7 +82,7 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "a replacement of the work
       expect(await gateway.upgrade("--workers")).toEqual({ code: 0, out: "workers replaced: 2\n", err: "" });
       expect(workersOf(gateway)).toHaveLength(2);
       expect(workersOf(gateway).filter((pid) => before.includes(pid))).toEqual([]);
-      expect(gateway.lines("worker ended")).toEqual([]);
+      expect(gateway.lines("worker ended unexpectedly")).toEqual([]);
       await until(() => streams.every(({ ended }) => ended !== undefined), "the ends of the streams", WAIT_MS_MAX);
       expect(new Set(streams.map(({ ended }) => ended))).toEqual(new Set(["SHUTTING_DOWN"]));
       for (const answer of await Promise.all(polls)) expect(typesOf(answer)).toEqual(["gateway.server_time"]);
@@ -192,7 +192,7 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "a replacement of the work
       );
       process.kill(Number(gateway.lines("worker replaced").at(-1)?.["pid"]), "SIGKILL");
       expect((await again).code).toBe(0);
-      await until(() => gateway.lines("worker started").length >= 1, "the restart", WAIT_MS_MAX);
+      await until(() => gateway.lines("worker restarted").length >= 1, "the restart", WAIT_MS_MAX);
       await until(() => workersOf(gateway).length === 2, "two workers", WAIT_MS_MAX);
       await expectServing(gateway);
     },

@@ -222,7 +222,7 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "with three workers", () =
     );
     const isReady = async () => (await fetch(`${fixture.gateway.adminUrl}/readyz`)).ok;
     await until(isReady, "the new worker to be ready", WAIT_MS_MAX);
-    expect(fixture.logged()).toContain('"msg":"worker ended"');
+    expect(fixture.logged()).toContain('"msg":"worker ended unexpectedly"');
     expect(fixture.logged()).toContain('"signal":"SIGKILL"');
   });
 

@@ -188,7 +188,7 @@ export function clientSuite(): void {
 
     test("the gateway logged no warning or error except for the slow backend", () => {
       const lines = world.logged().split("\n");
-      const problems = lines.filter((line) => /"level":"(warn|error)"/.test(line) && !line.includes('"kind":"timeout"'));
+      const problems = lines.filter((line) => /"level":"(warn|error)"/.test(line) && !line.includes('"failure":"timeout"'));
       expect(problems).toEqual([]);
     });
   });

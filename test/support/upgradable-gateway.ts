@@ -125,7 +125,7 @@ export class UpgradableGateway {
 
   /** The process that serves. */
   get pid(): number {
-    const replaced = this.lines("gateway replaced").at(-1);
+    const replaced = this.lines("gateway replaced by new process").at(-1);
     return replaced === undefined ? this.#child.pid : Number(replaced["pid"]);
   }
 
@@ -145,11 +145,11 @@ export class UpgradableGateway {
 
   /** Runs `sallyport upgrade`. */
   async upgrade(...args: string[]): Promise<UpgradeResult> {
-    const before = this.lines("gateway replaced").length;
+    const before = this.lines("gateway replaced by new process").length;
     const command = runCommand(["upgrade", "--url", this.adminUrl, ...args]);
     const code = await command.exited;
     if (code === 0 && args.length === 0)
-      await until(() => this.lines("gateway replaced").length > before, "the log line of the upgrade");
+      await until(() => this.lines("gateway replaced by new process").length > before, "the log line of the upgrade");
     return { code, out: command.stdout(), err: command.stderr() };
   }
 

@@ -31,7 +31,7 @@ export class FeedHints {
       (hint) => {
         if (hint === undefined || logged.has(hint) || this.#stopped.signal.aborted) return;
         logged.add(hint);
-        log.warn("push feed hint", { url, hint });
+        log.warn("push feed configuration hint", { url, hint });
       },
       () => {},
     );

@@ -44,7 +44,7 @@ export class PushDelivery {
       deliver();
       return true;
     } catch (thrown) {
-      log.error("push event delivery failed", { delivery, cause: describeCause(thrown) });
+      log.error("push feed delivery failed", { operation: delivery, cause: describeCause(thrown) });
       metrics.count("sallyport_events_dropped_total", { reason: "delivery_failed" });
       return false;
     }
@@ -52,7 +52,7 @@ export class PushDelivery {
 
   #drop({ reason, lostTo, lost }: Dropped, cursor: string | undefined): void {
     const { sink, metrics, log } = this.#parts;
-    log.error("push event dropped", { reason });
+    log.error("push feed message dropped", { reason });
     metrics.count("sallyport_events_dropped_total", { reason });
     if (lostTo === "everybody") this.#gaps.request();
     else if (lostTo !== undefined) this.#deliver("lost", () => sink.lost(lostTo, lost, cursor));

@@ -27,16 +27,16 @@ export class PushState {
     return this.#hasBeenUp;
   }
 
-  /** `isStopping`: the gateway itself takes the source down, so the log line is no warning. */
+  /** With `isStopping`, the gateway itself stops the source. So the log level is info instead of warning. */
   set(isUp: boolean, isStopping: boolean): void {
     if (this.#isUp === isUp) return;
     this.#hasBeenUp ||= isUp;
     this.#isUp = isUp;
-    const { from, log, metrics, onChange } = this.#parts;
+    const { from: source, log, metrics, onChange } = this.#parts;
     metrics.gauge("sallyport_push_feed_up", isUp ? 1 : 0);
-    if (isUp) log.info("push feed up", from);
-    else if (isStopping) log.info("push feed down", from);
-    else log.warn("push feed down", from);
+    if (isUp) log.info("push feed up", source);
+    else if (isStopping) log.info("push feed stopped", source);
+    else log.warn("push feed down", source);
     onChange(isUp);
   }
 }

@@ -7,13 +7,13 @@ import type { Log } from "../../core/telemetry.ts";
 /** Minimum length of a token. A shorter token can be guessed. */
 export const TOKEN_CHARS_MIN = 32;
 const TOKEN_CHARS_MAX = 4096;
-/** A file may hold the old and the new token while the backend changes over. */
+/** Maximum number of tokens in a file. During a rotation, the file holds the old and the new token. */
 const TOKENS_MAX = 8;
 
-/** The token file cannot be used. The message is for operators. It never shows the contents of the file. */
+/** Thrown if the token file cannot be used. The message is for operators. It never shows the contents of the file. */
 export class TokenFileError extends Error {}
 
-/** Where the tokens come from: one value, or a file with one token per line. */
+/** The source of the tokens: one value, or a file with one token per line. */
 export type TokenSource = { readonly value: string } | { readonly file: string };
 
 /**
@@ -52,7 +52,7 @@ export class BearerTokens {
     this.#version = version;
     try {
       this.#digests = readTokens(file).map(digestOf);
-      this.#log.info("push token file loaded", { file: pathShown(file), tokens: this.#digests.length });
+      this.#log.info("push token file loaded", { file: pathShown(file), token_count: this.#digests.length });
     } catch (error) {
       if (!(error instanceof TokenFileError)) throw error;
       this.#log.error("push token file unusable", { cause: error.message });
@@ -82,7 +82,7 @@ function readTokens(file: string): readonly string[] {
   );
 }
 
-/** Digests have one length, which `timingSafeEqual` requires. */
+/** Returns the SHA-256 of a token. All digests have the same length, as `timingSafeEqual` requires. */
 function digestOf(token: string): Buffer {
   return createHash("sha256").update(token).digest();
 }

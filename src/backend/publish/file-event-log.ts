@@ -20,12 +20,12 @@ export interface FileEventLogOptions {
   readonly log: Log;
 }
 
-/** The log cannot be used. The message is for operators. */
+/** Thrown if the event log cannot be used. The message is for operators. */
 export class EventLogError extends Error {}
 
 /**
- * Keeps the events in two files: `path`, and the older file `path`.1. When `path` has half of the maximum size, it replaces the
- * older file. A lock on the file `path`.lock excludes other processes.
+ * Keeps the events in two files: `path`, and the older file `<path>.1`. If a write would make `path` larger than half of
+ * `bytesMax`, `path` replaces the older file, and a new `path` is created. A lock on `<path>.lock` excludes other processes.
  */
 export class FileEventLog implements EventLog {
   readonly #options: FileEventLogOptions;
@@ -33,12 +33,12 @@ export class FileEventLog implements EventLog {
   readonly #lockFd: number;
   readonly #olderPath: string;
   #loaded: LoadedEvents;
-  /** The size up to which `path` can be continued; `undefined` if a new file is needed. */
+  /** The size of the undamaged part of an existing `path`, in bytes; `undefined` if no file can be continued. */
   #continueAt: number | undefined;
   #file: EventFile | undefined;
   #isClosed = false;
 
-  /** Reads the files. Throws `EventLogError`. */
+  /** Takes the lock and reads both files. Throws `EventLogError`. */
   constructor(options: FileEventLogOptions) {
     const { path, sync } = options;
     this.#options = options;
@@ -91,8 +91,8 @@ export class FileEventLog implements EventLog {
     const newer = readEventFile(path, this.#header);
     this.#continueAt = newer?.goodBytes;
     const isDamaged = newer?.isDamaged ?? false;
-    if (isDamaged || older?.isDamaged) log.error("push log damaged", { file: pathShown(path) });
-    // The event of a damaged line is lost. So the events before it are not used either: they would be delivered with a gap.
+    if (isDamaged || older?.isDamaged) log.error("push log file damaged", { file: pathShown(path) });
+    // A damaged line is a lost event. The events before it are not used, because their delivery would leave a gap.
     const records = [...(isDamaged ? [] : (older?.records ?? [])), ...(newer?.records ?? [])];
     return this.#recent(records);
   }
@@ -123,7 +123,7 @@ export class FileEventLog implements EventLog {
   }
 }
 
-/** Returns the identity of the machine's boot (Linux); elsewhere a text that is never equal to a later one. */
+/** Returns the boot id of the machine (Linux). Other systems get a random id, so no later run uses the same files. */
 function bootId(): string {
   try {
     return readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();

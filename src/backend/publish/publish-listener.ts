@@ -27,12 +27,12 @@ export interface PublishListenerParts {
   readonly itemsPerSecondMax: number;
   readonly clock: Clock;
   readonly log: Log;
-  /** Maximum time for which a body may arrive, in ms. */
+  /** Timeout for the complete body of a request, in ms. */
   readonly bodyMs: number;
 }
 
 const IDLE_TIMEOUT_SECONDS = 30;
-/** Above this size, Bun closes the connection without a response. Up to this size, the handler refuses with a response. */
+/** Bun closes the connection without a response if a body exceeds this size. The handler answers bodies up to this size. */
 const RUNTIME_BODY_BYTES_MAX = 64 * 1024 * 1024;
 /** Maximum number of calls whose body is being read or whose events are being written. It bounds the memory of their bodies. */
 const CALLS_MAX = 32;
@@ -91,7 +91,7 @@ class PublishCalls {
     if (queryOf(url) !== "" || url.includes("?")) throw new RestError("invalid_request", "the URL must have no query");
   }
 
-  /** Runs `serve`, unless too many calls are running. */
+  /** Runs `serve`. Throws `RestError` if `CALLS_MAX` calls are already running. */
   async limited(serve: () => Promise<Response>): Promise<Response> {
     if (this.#running >= CALLS_MAX)
       throw new RestError("unavailable", "too many calls at the same time", { "retry-after": "1" });
@@ -155,12 +155,12 @@ function toResponse(error: unknown, log: Log): Response {
   }
   if (error instanceof EventIdReused) return new RestError("event_id_reused", `item ${error.index}`).toResponse();
   if (error instanceof PublishUnavailable) {
-    log.warn("push publish refused", {
+    log.warn("publish call refused", {
       reason: error.message,
       cause: error.cause === undefined ? undefined : describeCause(error.cause),
     });
     return new RestError("unavailable", undefined, { "retry-after": "1" }).toResponse();
   }
-  log.error("unexpected error", { cause: describeCause(error) });
+  log.error("unexpected error in private listener", { cause: describeCause(error) });
   return new RestError("internal").toResponse();
 }

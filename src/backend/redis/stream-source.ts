@@ -18,9 +18,9 @@ export interface StreamSourceOptions {
   readonly stream: string;
   readonly delivery: PushDelivery;
   readonly state: PushState;
-  /** The age of the oldest entries that fill the history at the start, in ms. */
+  /** Maximum age of the entries that fill the replay buffers at the start, in ms. */
   readonly ageMs: number;
-  /** Called once, before the first entry is delivered, with the range of entries that fill the history. */
+  /** Called once, before the first entry is delivered. The checkpoint is the range of entries that fill the replay buffers. */
   readonly beginFill: (checkpoint: FeedCheckpoint) => void;
   readonly backoffMinMs: number;
   readonly backoffMaxMs: number;
@@ -32,14 +32,14 @@ export interface StreamSourceOptions {
   readonly metrics: Metrics;
 }
 
-/** Time for which a read waits for new entries, in ms. A Redis that hangs is detected after this time and `timeoutMs`. */
+/** Time for which a read waits for new entries, in ms. A Redis server that hangs is detected after `WAIT_MS + timeoutMs`. */
 const WAIT_MS = 1000;
 
 /**
  * The push source that reads a Redis Stream, over a connection of its own. The cursor of a message is the id of its entry.
  *
- * If the stream lost entries that were not read, the source reports a gap and continues at the end of the stream: clients fetch
- * their state again, so they need no earlier entry.
+ * If the stream lost entries that were not read, the source reports a gap and continues at the end of the stream. It skips the
+ * entries before the end, because clients fetch their state again after a gap.
  */
 export class StreamSource implements PushSource {
   readonly #options: StreamSourceOptions;
@@ -80,7 +80,7 @@ export class StreamSource implements PushSource {
         await this.#readWhileConnected(signal);
       } catch (error) {
         const reason = messageOf(error);
-        if (!signal.aborted && reason !== this.#downReason) log.warn("push stream read failed", { reason });
+        if (!signal.aborted && reason !== this.#downReason) log.warn("redis stream read failed", { reason });
         this.#downReason = reason;
       }
       this.#connection?.lose("the read has ended");
@@ -120,7 +120,7 @@ export class StreamSource implements PushSource {
   async #startFill(reader: StreamReader): Promise<StreamProgress> {
     const { ageMs, beginFill, uniqueText } = this.#options;
     const { from, last, startsAtOldest } = await reader.findStart(ageMs);
-    // If no position is before the range, the fill starts at a cursor that no client can have.
+    // If the position before the range is unknown, the fill starts at a cursor that no client can have.
     const start = startsAtOldest ? uniqueText() : from;
     const isEmpty = last === from;
     beginFill({ from: start, last: isEmpty ? start : last, reached: isEmpty ? start : last });
@@ -140,7 +140,7 @@ export class StreamSource implements PushSource {
   }
 }
 
-/** Resolves to `undefined` as soon as the signal is aborted. A connection that opens later is closed. */
+/** Resolves to the opened connection, or to `undefined` when the signal is aborted. A connection that opens later is closed. */
 async function unlessAborted(opening: Promise<RedisConnection>, signal: AbortSignal): Promise<RedisConnection | undefined> {
   const { promise: aborted, resolve } = Promise.withResolvers<undefined>();
   const onAbort = () => resolve(undefined);

@@ -17,12 +17,12 @@ export interface Identity {
 
 /** The syntax of a bearer token (RFC 6750 2.1). */
 const BEARER_TOKEN = /^[A-Za-z0-9._~+/-]+=*$/;
-/** Maximum length of a token in a file. Longer headers are refused by most servers. */
+/** Maximum length of a token in a file. Most servers refuse longer headers. */
 const TOKEN_CHARS_MAX = 4096;
 
 /**
  * The gateway's token, client certificate and certificate authorities for the backend. Reads the files again at an interval, so
- * that renewed files apply without a restart. While the files cannot be used, the last good ones stay in use.
+ * that renewed files apply without a restart. While the files cannot be used, their last good content stays in use.
  */
 export class Credentials {
   #settings: CredentialSettings;
@@ -46,8 +46,8 @@ export class Credentials {
   }
 
   /**
-   * Reads the files of other settings. Throws `TlsFilesError` if a file cannot be read or used. Returns the function that uses
-   * these settings from then on.
+   * Reads the files that the new settings name. Throws `TlsFilesError` if a file cannot be read or used. Returns a function that
+   * puts the new settings and credentials into use.
    */
   prepare(settings: CredentialSettings): () => void {
     const next = readIdentity(settings);
@@ -58,14 +58,14 @@ export class Credentials {
     };
   }
 
-  /** Reads the files again. */
+  /** Reads the files again. If they cannot be used, logs the cause and keeps the current credentials. */
   check(): void {
     try {
       this.#replace(readIdentity(this.#settings));
       this.#lastProblem = "";
     } catch (error) {
       const cause = messageOf(error);
-      if (cause !== this.#lastProblem) this.#log.error("backend credentials rejected", { cause });
+      if (cause !== this.#lastProblem) this.#log.error("backend credential files unusable", { cause });
       this.#lastProblem = cause;
     }
   }
@@ -89,7 +89,7 @@ export class Credentials {
   }
 }
 
-/** Reads and checks the files. Throws `TlsFilesError`. */
+/** Reads and checks the files. Throws `TlsFilesError`, or a TypeError if the setting `token` is not a bearer token. */
 export function readIdentity(settings: CredentialSettings): Identity {
   const [ca, cert, key] = [settings.ca, settings.certificate, settings.key].map(read);
   if (ca !== undefined) checked(settings.ca, () => new X509Certificate(ca));

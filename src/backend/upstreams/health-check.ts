@@ -37,7 +37,7 @@ export class HealthCheck {
   constructor(address: UpstreamAddress, options: HealthCheckOptions) {
     this.#address = address;
     this.#options = options;
-    // The first check starts after the current task. A configuration check can call `stop` before that, and then sends nothing.
+    // The first check starts after the current task. So `stop` can be called before anything is sent (configuration check).
     queueMicrotask(() => void this.#check());
   }
 
@@ -70,7 +70,7 @@ export class HealthCheck {
     }
   }
 
-  /** Returns the connection of the checks. After new TLS files or a new token, returns a new one. */
+  /** Returns the connection that the checks use. If the credentials have changed, closes it and opens a new one. */
   #connect(credentials: Credentials): Connection {
     const current = credentials.current;
     if (this.#connection?.identity !== current) {
@@ -90,8 +90,8 @@ export class HealthCheck {
     address.isHealthy = isHealthy;
     if (isHealthy) address.usableSinceMs = clock.monotonic();
     const fields = { upstream, address: address.host };
-    if (isHealthy) log.info("upstream healthy", fields);
-    else log.warn("upstream unhealthy", { ...fields, path: settings.path, failed_checks: threshold });
+    if (isHealthy) log.info("upstream address healthy", fields);
+    else log.warn("upstream address unhealthy", { ...fields, path: settings.path, failed_checks: threshold });
     onChange();
   }
 }

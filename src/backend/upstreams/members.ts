@@ -20,7 +20,7 @@ export class Members {
   readonly #upstreams: Upstreams;
   readonly #parts: MembersParts;
   #all: readonly Member[] = [];
-  /** The members that calls may go to: the usable ones, or all in a panic. */
+  /** The members that calls may go to: the usable ones, or all of them if too few are usable (Envoy, "Panic threshold"). */
   #open: readonly Member[] = [];
   #isPanic = false;
   #isWarming = false;
@@ -39,7 +39,10 @@ export class Members {
     return this.#open;
   }
 
-  /** Returns the address for the next attempt, or `undefined` if none is left. Skips those in `tried` and those that are full. */
+  /**
+   * Returns the address for the next attempt, or `undefined` if none is left. Skips the addresses in `tried`, and addresses that
+   * already have `requestsMax` running calls.
+   */
   next(tried: readonly Member[]): Member | undefined {
     const { requestsMax, slowStartMs } = this.#upstreams.settings;
     const { clock, random } = this.#parts;
@@ -53,7 +56,7 @@ export class Members {
     member.outlier.succeeded();
   }
 
-  /** Records a failure that is the address's fault. Ejects the address if it has failed too often. */
+  /** Records a failure that the address has caused. Ejects the address if it has failed too often. */
   failed(member: Member, failure: HttpFailure): void {
     const { outlier } = this.#upstreams.settings;
     if (failure.kind === "unavailable") member.upstream.connectionFailed();
@@ -64,7 +67,7 @@ export class Members {
     metrics.count("sallyport_upstream_ejections_total", { upstream: member.upstream.name, calls });
     const { kind, cause } = failure;
     const about = { upstream: member.upstream.name, address: member.address.host, calls };
-    log.warn("upstream ejected", { ...about, for_ms: durationMs, kind, cause: describeCause(cause) });
+    log.warn("upstream address ejected", { ...about, for_ms: durationMs, failure: kind, cause: describeCause(cause) });
     this.#reopen();
   }
 
@@ -75,7 +78,7 @@ export class Members {
     const returned = this.#all.filter((member) => member.outlier.sweep(nowMs));
     for (const member of returned) {
       member.usableSinceMs = nowMs;
-      log.info("upstream returned", { upstream: member.upstream.name, address: member.address.host, calls });
+      log.info("upstream address ejection ended", { upstream: member.upstream.name, address: member.address.host, calls });
     }
     if (returned.length > 0) this.#reopen();
   }
@@ -99,8 +102,8 @@ export class Members {
   }
 
   /**
-   * Compares the share before the ejection with the maximum, as Envoy does. So the first address may always be ejected, unless it
-   * is the only one.
+   * Returns true if the share of ejected addresses is below the maximum. The share is taken before the ejection, as in Envoy. So
+   * with any maximum above 0, one address can be ejected. The only address is never ejected.
    */
   #mayEject(maxEjectionPercent: number): boolean {
     const ejected = this.#all.filter(({ outlier }) => outlier.isEjected).length;
@@ -109,7 +112,7 @@ export class Members {
 
   /**
    * Updates the members that calls may go to. If fewer than `panic_percent` of the addresses are usable, calls go to every address
-   * (Envoy, "Panic threshold"). The usable ones alone could not take the whole load.
+   * (Envoy, "Panic threshold"), because the usable addresses alone could not take the whole load.
    */
   #reopen(): void {
     const { panicPercent }: UpstreamSettings = this.#upstreams.settings;
@@ -124,8 +127,8 @@ export class Members {
 
   #logPanic(isPanic: boolean, usable: number, addresses: number): void {
     const { log, name: calls } = this.#parts;
-    if (isPanic) log.warn("upstream panic", { calls, usable, addresses });
-    else log.info("upstream panic ended", { calls, usable, addresses });
+    if (isPanic) log.warn("too few usable upstream addresses", { calls, usable, addresses });
+    else log.info("enough usable upstream addresses again", { calls, usable, addresses });
   }
 
   #warm(nowMs: number, slowStartMs: number): void {

@@ -38,11 +38,11 @@ export class NameWatch {
   constructor(options: NameWatchOptions, known: readonly string[] = []) {
     this.#options = options;
     this.#known = known;
-    // The first look-up starts after the current task. A configuration check can call `stop` before that, and then makes none.
+    // The first look-up starts after the current task. So `stop` can be called before any look-up (configuration check).
     this.first = Promise.resolve().then(() => this.#lookUp());
   }
 
-  /** Looks the name up at the next possible moment. Call this after a connection has failed. */
+  /** Looks the name up as soon as `LOOK_UP_MS_MIN` has passed since the last look-up. Call this after a failed connection. */
   refreshSoon(): void {
     if (this.#isLookingUp || this.#isStopped) return;
     const sinceMs = this.#options.clock.monotonic() - this.#lookedUpMs;
@@ -80,7 +80,7 @@ export class NameWatch {
     const { upstream, name, log, onChange } = this.#options;
     this.#isFailing = false;
     if (Bun.deepEquals(addresses, this.#known)) return;
-    log.info("upstream addresses changed", { upstream, name, addresses: addresses.join(" ") });
+    log.info("upstream addresses changed", { upstream, host_name: name, addresses: addresses.join(" ") });
     this.#known = addresses;
     onChange(addresses);
   }
@@ -88,7 +88,8 @@ export class NameWatch {
   #failed(cause: unknown): void {
     const { upstream, name, log } = this.#options;
     if (!this.#isFailing && !this.#isStopped) {
-      log.warn("upstream name not resolved", { upstream, name, addresses: this.#known.join(" "), cause: describeCause(cause) });
+      const last_addresses = this.#known.join(" ");
+      log.warn("upstream host name not resolved", { upstream, host_name: name, last_addresses, cause: describeCause(cause) });
     }
     this.#isFailing = true;
   }

@@ -12,12 +12,12 @@ export interface RestLogParts {
 
 type Answer = (call: HttpCall) => Promise<Response>;
 
-/** Creates an endpoint of public REST that serves each call with `answer`, as `serveLogged` does. */
+/** Creates an endpoint of public REST that serves each call with `answer`, and logs and counts the call (`serveLogged`). */
 export function loggedEndpoint(path: string, answer: Answer, parts: RestLogParts): HttpEndpoint {
   return { path, serve: (call) => serveLogged({ path, label: path }, call, answer, parts) };
 }
 
-/** What a call is named by: `path` in the log, and `label` in metrics. Both have few values. */
+/** The names of the endpoint that serves a call: `path` in the log, and `label` in metrics. Both have few different values. */
 interface CallNames {
   readonly path: string;
   readonly label: string;
@@ -48,6 +48,6 @@ export async function serveLogged(
     cause: error?.cause === undefined ? undefined : describeCause(error.cause),
   };
   if (error?.code === "internal") log.error("public REST call failed", fields);
-  else log.info("public REST call", fields);
+  else log.info("public REST call finished", fields);
   return response;
 }

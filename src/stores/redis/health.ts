@@ -98,7 +98,7 @@ export class RedisHealth {
     const wasClockOff = this.#isClockOff;
     this.#clockDifferenceMs = differenceMs;
     if (!this.#isClockOff || wasClockOff) return;
-    log.warn("redis clock difference too large", { difference_ms: differenceMs, margin_ms: marginMs });
+    log.warn("clock difference to redis too large", { difference_ms: differenceMs, margin_ms: marginMs });
   }
 
   get #isQuarantined(): boolean {

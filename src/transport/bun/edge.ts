@@ -108,7 +108,8 @@ type Call = (request: Request, path: string, server: AppServer) => Promise<Respo
  * Answers requests whose target matches no route.
  *
  * - A POST to a path of the form `/package.Service/Method` gets an RPC error for an unknown method.
- * - All other requests get a REST error. They include requests whose path equals the path of a method only after normalisation.
+ * - All other requests get a REST error. If the path of a request equals the path of a method only after normalisation, the request
+ *   also gets a REST error.
  */
 function unknownTarget(served: readonly string[], call: Call): RouteHandler {
   return (request, server) => {
@@ -124,6 +125,6 @@ function unknownTarget(served: readonly string[], call: Call): RouteHandler {
  */
 function errorResponse(error: unknown, log: Log): Response {
   if (error instanceof RestError) return error.toResponse();
-  log.error("unexpected error", { cause: describeCause(error) });
+  log.error("unexpected error at the edge", { cause: describeCause(error) });
   return new RestError("internal").toResponse();
 }

@@ -46,7 +46,7 @@ export interface GrpcServer {
    * Serves an accepted connection. `socket` must be paused. `first` contains the bytes that were already read from `socket`.
    */
   accept(socket: Socket, peerAddress: string, first: Buffer): void;
-  /** As `Listener.retire`, without a port. */
+  /** Sends GOAWAY, so that clients use other connections for further calls. The connections stay open. */
   retire(): void;
   /** Sends GOAWAY on all connections. Resolves when all open streams have ended. */
   drain(): Promise<void>;
@@ -218,8 +218,8 @@ export function createGrpcServer(service: GrpcService): GrpcServer {
 const SETTINGS = { maxConcurrentStreams: CONCURRENT_STREAMS_MAX, maxHeaderListSize: HEADER_LIST_BYTES_MAX };
 
 /**
- * Returns the socket for `node:http2`. Bun ignores the setting SETTINGS_HEADER_TABLE_SIZE. So if a client may have set a small
- * size, the socket is wrapped in a filter (`TableSizeFilter`).
+ * Returns the socket for `node:http2`. Bun ignores SETTINGS_HEADER_TABLE_SIZE. So if a client may have set a smaller table, a
+ * filter around the socket adapts Bun's header blocks (`TableSizeFilter`).
  */
 function servedSocket(socket: Socket, first: Buffer): Duplex {
   socket.unshift(first);
@@ -244,7 +244,7 @@ async function serveStream(
     if (edge !== undefined) await answerStream(stream, request, edge);
     else sendReply(stream, await rpc.handle(request));
   } catch (error) {
-    service.log.error("unexpected error", { cause: describeCause(error) });
+    service.log.error("unexpected error in HTTP/2 stream", { cause: describeCause(error) });
     stream.close();
   }
 }

@@ -4,8 +4,8 @@ import type { Log } from "../../core/telemetry.ts";
 import { type Pipe, pipeBytes } from "./pipes.ts";
 
 /**
- * Address of the inner listeners. The system chooses their ports. An inner listener serves only connections of its loopback
- * proxy.
+ * Address of the listeners to which loopback proxies forward connections (inner listeners). An inner listener serves only
+ * connections of its loopback proxy. The system chooses its port.
  */
 export const LOOPBACK = "127.0.0.1";
 
@@ -51,7 +51,7 @@ export class LoopbackProxy {
   readonly #log: Log;
   readonly #pipe: Pipe;
   readonly #pairs = new LiveSet<Pair>();
-  /** Maps the local port of each connection to the inner listener to the client's address. */
+  /** The addresses of the clients. The key is the local port of the connection that the proxy has opened for a client. */
   readonly #byPort = new Map<number, Origin>();
   readonly #timer: ReturnType<typeof setInterval>;
   #onIdle: (() => void)[] = [];
@@ -93,7 +93,7 @@ export class LoopbackProxy {
       this.#pipe(client, inner, first);
     });
     inner.on("error", (error) => {
-      if (!isConnected) this.#log.error("loopback connection failed", { cause: error.message });
+      if (!isConnected) this.#log.error("internal loopback connection failed", { cause: error.message });
       client.destroy();
     });
     // The inner listener may close the connection while the end of the response is still queued for the client. In this case,

@@ -116,7 +116,7 @@ class MuxListener implements RenewableListener {
   async #open(server: Server, address: ListenAddress): Promise<OpenedAddress> {
     this.#servers.push(server);
     const opened = await listenOn(server, address);
-    server.on("error", (error) => this.#parts.log.error("listener failed", { cause: error.message }));
+    server.on("error", (error) => this.#parts.log.error("mux listener failed", { cause: error.message }));
     return opened;
   }
 

@@ -72,7 +72,7 @@ export function watchTlsFiles(paths: TlsPaths, current: CheckedTls, parts: Watch
 }
 
 export interface TlsFilesWatch {
-  /** Uses `checked`, the content of `paths`. Reads these files from now on, at another interval. */
+  /** Uses the identity `checked`, which was read from `paths`. From now on, reads the files of `paths` every `intervalMs`. */
   adopt(paths: TlsPaths, checked: CheckedTls, intervalMs: number): void;
   stop(): void;
 }
@@ -107,7 +107,7 @@ class TlsWatch {
       this.#lastProblem = "";
     } catch (error) {
       const cause = messageOf(error);
-      if (cause !== this.#lastProblem) this.#parts.log.error("tls files rejected", { cause });
+      if (cause !== this.#lastProblem) this.#parts.log.error("tls files unusable", { cause });
       this.#lastProblem = cause;
     }
     this.#expiry.check(this.#served.expiries);
@@ -133,7 +133,7 @@ function isSame(a: TlsIdentity, b: TlsIdentity): boolean {
   return a.certificate === b.certificate && a.privateKey === b.privateKey && a.clientAuthority === b.clientAuthority;
 }
 
-/** An error shows the absolute path, because a relative one starts from the working directory of the process. */
+/** An error shows the absolute path, because a relative path depends on the working directory of the process. */
 function read(setting: string, path: string): string {
   try {
     return readFileSync(path, "utf8");

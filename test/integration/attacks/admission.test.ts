@@ -113,7 +113,7 @@ describe("a spoofed proxy header in its own line: the address that the trusted p
   ] as const;
 
   const loggedPeers = (world: World) =>
-    [...world.logged().matchAll(/"msg":"call".*?"peer":"([^"]*)"/g)].map(([, peer]) => peer);
+    [...world.logged().matchAll(/"msg":"RPC finished".*?"peer":"([^"]*)"/g)].map(([, peer]) => peer);
 
   for (const [header, lines] of cases) {
     test(`${header}: ${lines.join(" | ")}`, () =>

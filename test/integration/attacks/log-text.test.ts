@@ -59,7 +59,7 @@ describe.each(["own-port", "same-port"] as const)("with edge.grpc = %s", (grpc) 
       await send("/sallyport.v1.Gateway/hunter2", "application/json", body);
     }
     await until(
-      () => (world.logged().match(/"msg":"(call|public REST call)"/g)?.length ?? 0) >= 5 * BROKEN_JSON.length,
+      () => (world.logged().match(/"msg":"(RPC|public REST call) finished"/g)?.length ?? 0) >= 5 * BROKEN_JSON.length,
       "the log lines",
     );
     expect(world.logged()).not.toContain("hunter2");

@@ -22,5 +22,8 @@ test("the limit of the process is known, and a low limit is logged as a warning"
   expect(Number.isFinite(filesForConnections(log))).toBe(true);
   filesForConnections(log, 1_000_000);
   filesForConnections(log, 1024);
-  expect(lines.slice(1)).toEqual(["debug file descriptors for connections", "warn few file descriptors for connections"]);
+  expect(lines.slice(1)).toEqual([
+    "debug file descriptor limit for connections",
+    "warn low file descriptor limit for connections",
+  ]);
 });

@@ -293,7 +293,7 @@ describe("one bad event", () => {
     expect(feed.deliveries).toEqual(["gap", "lost u1/", "event 3"]);
     expect(feed.metrics.values.get('sallyport_events_dropped_total{reason="no_audience"}')).toBe(1);
     expect(feed.metrics.values.get('sallyport_events_dropped_total{reason="reserved_event_type"}')).toBe(1);
-    expect(feed.log.lines.filter((line) => line.includes("push event dropped"))).toHaveLength(2);
+    expect(feed.log.lines.filter((line) => line.includes("push feed message dropped"))).toHaveLength(2);
   });
 
   test("that the sink rejects is counted as a gap and not delivered again after a reconnect", async () => {

@@ -101,7 +101,7 @@ test("a damaged record in the middle: the events before it are not used, and the
   bytes.write("X", at);
   writeFileSync(path, bytes);
   expect((await load()).events).toEqual(ids(4, 5));
-  expect(lines.lines.join()).toContain("push log damaged");
+  expect(lines.lines.join()).toContain("push log file damaged");
 });
 
 test("a file of something else is set aside, not overwritten in place", async () => {

@@ -55,7 +55,7 @@ test("a token file that rotates applies to the next calls, and a bad one does no
   replace(file, "second");
   await until(async () => (await call(pool)) === '"Bearer second"', "the second token");
   replace(file, "not a token\r\nX-Injected: 1");
-  await until(() => log.lines.some((line) => line.startsWith("backend credentials rejected")), "the log");
+  await until(() => log.lines.some((line) => line.startsWith("backend credential files unusable")), "the log");
   expect(await call(pool)).toBe('"Bearer second"');
   expect(log.lines.join("\n")).not.toContain("Injected");
   replace(file, "third");

@@ -71,12 +71,12 @@ test.each([
   if (sick === undefined) return expect.unreachable();
   expect(sick.calls).toBeGreaterThan(5);
   sick.health = behaviour;
-  await until(() => logged("upstream unhealthy"), "the address to be unhealthy", 10_000);
+  await until(() => logged("upstream address unhealthy"), "the address to be unhealthy", 10_000);
   const before = sick.calls;
   expect(await outcomes(pool, 30)).toEqual(["ok"]);
   expect(sick.calls).toBe(before);
   sick.health = answers;
-  await until(() => logged("upstream healthy"), "the address to be healthy", 10_000);
+  await until(() => logged("upstream address healthy"), "the address to be healthy", 10_000);
   await outcomes(pool, 30);
   expect(sick.calls).toBeGreaterThan(before + 5);
   expect(sick.authorization).toBe("Bearer s3cret");
@@ -94,9 +94,13 @@ test("a single failed check changes nothing, and all unhealthy refuses at once",
   };
   const before = server.checks;
   await until(() => server.checks > before + 2, "three more checks");
-  expect(log.lines.filter((line) => line.startsWith("upstream unhealthy"))).toEqual([]);
+  expect(log.lines.filter((line) => line.startsWith("upstream address unhealthy"))).toEqual([]);
   server.health = isUnavailable;
-  await until(() => log.lines.some((line) => line.startsWith("upstream unhealthy")), "the address to be unhealthy", 10_000);
+  await until(
+    () => log.lines.some((line) => line.startsWith("upstream address unhealthy")),
+    "the address to be unhealthy",
+    10_000,
+  );
   expect(await outcomes(pool, 3)).toEqual(["unavailable"]);
   upstreams.adopt(upstreamSettings(loadConfig({ env: {}, overrides: { upstreams: rows, "backend.panic_percent": 0 } })));
   expect(await outcomes(pool, 3)).toEqual(["ok"]);

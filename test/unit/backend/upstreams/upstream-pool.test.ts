@@ -41,8 +41,8 @@ describe("a killed server", () => {
     pool.sweep();
     await outcomes(pool, GET, 40);
     expect(servers[0]?.calls).toBeGreaterThan(5);
-    const lines = log.lines.filter((line) => /^upstream (ejected|returned)/.test(line));
-    expect(lines.map((line) => line.slice(0, 17).trim())).toEqual(["upstream ejected", "upstream returned"]);
+    const lines = log.lines.filter((line) => /^upstream address eject/.test(line));
+    expect(lines.map((line) => line.split(" {")[0])).toEqual(["upstream address ejected", "upstream address ejection ended"]);
     expect(lines[0]).toContain('"upstream":"s0","address":"127.0.0.1","calls":"commands","for_ms":30000');
   });
 

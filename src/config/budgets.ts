@@ -6,7 +6,7 @@ const BUDGETS = ["ip", "session", "user", "failures", "public_auth", "public_mis
 export type BudgetName = (typeof BUDGETS)[number];
 export type Budgets = { [Name in BudgetName]: Budget };
 
-/** Returns the budgets under `budgets.`. The budgets of routes are in `config.routes`. */
+/** Returns the budgets of the settings `budgets.*`. The budgets of routes are in `config.routes`. */
 export function budgetsOf(config: Config): Budgets {
   const entries = BUDGETS.map((name) => [name, budgetOf(config, name)]);
   // The cast is safe: `entries` has one entry for each name in `BUDGETS`.

@@ -1,7 +1,7 @@
 import type { JsonSchema } from "./json-schema.ts";
 import { CONFIG_KEYS, type ConfigKey, SCHEMA } from "./schema.ts";
 
-/** A table of the configuration file while its schema is built. */
+/** A table of the configuration file: the schemas of its own settings, and the tables inside it. */
 interface Table {
   readonly properties: Record<string, JsonSchema>;
   readonly tables: Map<string, Table>;

@@ -9,7 +9,7 @@ import { keyShown, type ValuePath } from "./value-path.ts";
 export interface ValueProblem {
   /** The place of the wrong value inside the raw value. Empty if the raw value itself is wrong. */
   readonly at: ValuePath;
-  /** An error message prints the text after the setting key and the place. */
+  /** What is wrong. An error message prints it after the setting key and the place. */
   readonly text: string;
 }
 
@@ -180,7 +180,10 @@ export function isObject(raw: unknown): raw is Readonly<Record<string, unknown>>
   return typeof raw === "object" && raw !== null && Object.getPrototypeOf(raw) === Object.prototype;
 }
 
-/** Parses JSON. Returns the text unchanged if it is not JSON: the decoder then reports a wrong type. */
+/**
+ * Parses JSON. Throws `ParseError` for a duplicate key. Returns a text that is not JSON unchanged, so that the decoder reports
+ * a wrong type.
+ */
 function fromJson(text: string): unknown {
   let parsed: ReturnType<typeof parseJson>;
   try {

@@ -5,7 +5,7 @@ import { isIP } from "node:net";
  * text that may be a secret.
  */
 
-/** For each unit of settings: the units that operators may write instead, with their factors. */
+/** For each unit of settings, the units that operators often write instead, with their factors to the unit of the setting. */
 const UNITS: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   ms: { ms: 1, s: 1000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 },
   seconds: { s: 1, m: 60, min: 60, h: 3600, d: 86_400 },
@@ -25,7 +25,7 @@ const UNITS: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   },
 };
 
-/** A number with a unit, such as `5s`, or a number in quotation marks. */
+/** Returns advice for a number with a unit, such as `5s`, or for a number in quotation marks. */
 export function numberHint(raw: unknown, unit: string): string | undefined {
   if (typeof raw !== "string") return undefined;
   const [, digits = "", suffix = ""] = /^(\d{1,12}(?:\.\d{1,9})?)\s?([A-Za-z%]{0,3})$/.exec(raw.trim()) ?? [];
@@ -38,7 +38,7 @@ export function numberHint(raw: unknown, unit: string): string | undefined {
 const TRUE = /^(true|yes|on|1|enabled)$/i;
 const FALSE = /^(false|no|off|0|disabled)$/i;
 
-/** Other spellings of `true` and `false`. */
+/** Returns advice for another spelling of `true` or `false`, such as `yes`. */
 export function booleanHint(raw: unknown): string | undefined {
   const text = typeof raw === "string" || typeof raw === "number" ? String(raw).trim() : "";
   if (TRUE.test(text)) return "write true";

@@ -4,8 +4,8 @@ import { setting } from "./setting.ts";
 /** A field name (RFC 9110 5.6.2, token). */
 const TOKEN = /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/;
 /**
- * Headers that the gateway or the HTTP client sets itself, and headers of one connection (RFC 9110 7.6.1). An identity in one of
- * them would break the call, or would be replaced.
+ * Headers that the gateway or its HTTP client sets, and headers of one connection (RFC 9110 7.6.1). An identity in such a
+ * header would break the call or would be overwritten.
  */
 const RESERVED =
   /^(?:host|authorization|cookie|user-agent|expect|date|via|forwarded|traceparent|tracestate|connection|keep-alive|te|trailer|transfer-encoding|upgrade|accept|accept-.*|content-.*|proxy-.*)$/i;
@@ -16,34 +16,34 @@ const headerName: Decoder<string> = decoder(
   { schema: { type: "string", pattern: TOKEN.source } },
 );
 
-const NOTE = "The gateway sets the header itself. A client cannot set or change it.";
+const NOTE = "The gateway always sets the header itself, so a client cannot set or change the header.";
 
 /** The names of the headers that tell the backend who sends a command. */
 export const IDENTITY_HEADER_SETTINGS = {
   "backend.identity_headers.user_id": setting(
     headerName,
     "X-User-Id",
-    `Header with the user id, in calls for commands. ${NOTE}`,
+    `Name of the header with the user id in backend calls for commands. ${NOTE}`,
   ),
   "backend.identity_headers.device_session_id": setting(
     headerName,
     "X-Device-Session-Id",
-    `Header with the device session id, in calls for commands. ${NOTE}`,
+    `Name of the header with the device session id in backend calls for commands. ${NOTE}`,
   ),
   "backend.identity_headers.request_id": setting(
     headerName,
     "X-Request-Id",
-    `Header with the request id, in calls for commands. ${NOTE}`,
+    `Name of the header with the request id in backend calls for commands. ${NOTE}`,
   ),
   "backend.identity_headers.idempotency_key": setting(
     headerName,
     "Idempotency-Key",
-    `Header with the idempotency key of a command. If the command has none, the header has the request id. ${NOTE}`,
+    `Name of the header with the idempotency key in backend calls for commands. If a command has no idempotency key, the header contains the request id. ${NOTE}`,
   ),
   "backend.identity_headers.peer_address": setting(
     headerName,
     "X-Forwarded-For",
-    `Header with the address of the client, in calls for commands and in public calls. ${NOTE}`,
+    `Name of the header with the client address in backend calls for commands and public routes. ${NOTE}`,
   ),
 };
 

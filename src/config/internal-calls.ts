@@ -4,8 +4,10 @@ import type { RouteConfig } from "./route-config.ts";
 import type { Rule } from "./rule.ts";
 
 /**
- * Refuses routes that can call the session look-up or the backend path of a protected public route. A session look-up returns user
- * ids and keys. A public route for logins is protected by its budgets, which commands do not spend.
+ * Refuses routes that can make one of these backend calls:
+ * - The session look-up, because it returns user ids and keys.
+ * - The backend call of a public route with `identity` or `registers_key`. The budgets of the public route protect this call,
+ *   and commands do not spend them.
  */
 export const INTERNAL_CALL_RULE: Rule = {
   keys: ["routes", "public_routes", "backend.session_path"],
@@ -36,7 +38,7 @@ function segmentsOf(path: string): readonly string[] {
   return path.slice(1).split("/");
 }
 
-/** A segment that every text matches. */
+/** Replaces a variable in a target path, because a variable can have any text. */
 const ANY = Symbol("any");
 type Target = readonly (string | typeof ANY)[];
 
@@ -44,12 +46,12 @@ function anyIfVariable(segment: string): string | typeof ANY {
   return segment.startsWith("{") ? ANY : segment;
 }
 
-/** Whether payloads of the route can name the target. */
+/** Returns true if some payload makes the route call the target path. */
 function reaches({ path }: RouteConfig, target: Target): boolean {
   const { parts, verb } = parseTemplate(path);
   if (verb !== undefined) return false;
   const segments = parts.flatMap((part) => ("text" in part ? [part] : part.pattern));
-  // Many servers ignore a slash at the end.
+  // Many servers ignore a slash at the end of a path. So a route with such a slash also reaches the path without it.
   const isSlash = (segment: PatternSegment | undefined) => typeof segment === "object" && segment.text === "";
   return covers(isSlash(segments.at(-1)) ? segments.slice(0, -1) : segments, target);
 }

@@ -22,7 +22,7 @@ export interface JsonSchema {
   readonly $ref?: string;
   /** Marks a secret: editors must not show the value. */
   readonly writeOnly?: boolean;
-  /** The unit of a number, such as `ms`. It is no standard keyword; validators ignore it. */
+  /** The unit of a number, such as `ms`. Validators ignore this keyword, because no standard defines it. */
   readonly "x-unit"?: string;
 }
 

@@ -4,7 +4,7 @@ export interface JsonSyntaxError {
   readonly advice: string;
 }
 
-/** A string, a number, a word or one other character. Each is matched at the current offset. */
+/** Matches the next token at `lastIndex`: a string, a number, a word or one other character. */
 const TOKEN =
   /\s*(?:("(?:[^"\\\p{Cc}]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*")|(-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.])|true\b|false\b|null\b)|([{}[\],:])|($)|([\s\S]))/uy;
 
@@ -12,8 +12,8 @@ const TOKEN =
 type Expected = "value" | "first name" | "first item" | "name" | "colon" | "separator" | "end";
 
 /**
- * Finds the first syntax error of a text that is no JSON (RFC 8259). `JSON.parse` reports no position. Returns `undefined` if it finds
- * none.
+ * Returns the first syntax error of a text that is not JSON (RFC 8259), because `JSON.parse` reports no position. Returns
+ * `undefined` if it finds no error.
  */
 export function findJsonError(text: string): JsonSyntaxError | undefined {
   const closers: string[] = [];

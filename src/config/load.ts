@@ -28,10 +28,10 @@ export interface ConfigSources {
   readonly rules?: readonly Rule[];
 }
 
-/** A configuration with the problems of its sources. It may be used only if there are no problems. */
+/** A configuration and the problems of its sources. Use the configuration only if there are no problems. */
 export interface Resolution {
   readonly config: Config;
-  /** The source of each setting whose value takes effect. Settings with their default are missing. */
+  /** For each setting, the source whose value takes effect. Settings that have their default are missing. */
   readonly settings: ReadonlyMap<ConfigKey, RawSetting>;
   readonly problems: readonly string[];
 }
@@ -76,7 +76,7 @@ export function resolveConfig(sources: ConfigSources = {}): Resolution {
     ...decoded.problems,
     ...prefixProblems(settingOf("routes"), config["backend.route_prefixes"]),
     ...schemas.problems,
-    // A source that could not be read may contain the settings that a rule would report as missing.
+    // A source that could not be read may contain the settings that a rule would report as missing. So the rules are skipped.
     ...(file.isIncomplete || flags.isIncomplete ? [] : ruleViolations(config, { ...decoded, failed }, rules)),
   ];
   return { config, settings: decoded.settings, problems };

@@ -3,7 +3,7 @@ import { PathPattern } from "../core/path-pattern.ts";
 import { type Decoder, decoder } from "./decoder.ts";
 
 /**
- * Creates a decoder for a path of plain segments and variables. `violation` returns what else is wrong with the pattern, or
+ * Creates a decoder for a path of plain segments and variables. `violation` returns what is wrong with a parsed pattern, or
  * `undefined`. Its texts must not quote the pattern.
  */
 export function pathPattern(expected: string, violation: (pattern: PathPattern) => string | undefined): Decoder<string> {

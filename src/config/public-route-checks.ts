@@ -32,7 +32,10 @@ function fieldProblems({ path, fields = {}, registers_key = false }: PublicRoute
   ];
 }
 
-/** A GET or DELETE has its fields in the query. A body of such a call has no meaning (RFC 9110 9.3.1, 9.3.5). */
+/**
+ * Returns the problems of fields that the method does not allow. A GET or DELETE sends its fields in the query, because a body
+ * of such a call has no meaning (RFC 9110 9.3.1, 9.3.5).
+ */
 function queryProblems(row: PublicRouteEntry): readonly ValueProblem[] {
   const { method, fields = {}, registers_key = false, body_bytes_max, pass_headers = [] } = row;
   const caches = pass_headers.includes("cache-control") && method !== "GET";
@@ -81,8 +84,8 @@ export function conflictProblems(rows: readonly PublicRouteEntry[]): readonly Co
 }
 
 /**
- * Two rows may have the same path with different methods. If two paths differ, no path of a request may match both: which row
- * serves a call must not depend on the order of the rows.
+ * Returns the conflict between two rows, or `undefined`. Two rows may have the same path if their methods differ. Two different
+ * paths must not match the same request path, because the order of the rows must not decide which row serves a call.
  */
 function conflictOf(row: PublicRouteEntry, earlier: PublicRouteEntry): { field: string; text: string } | undefined {
   if (isTwin(row, earlier))

@@ -120,8 +120,8 @@ const row = record<Omit<PublicRouteEntry, "schema_document">>(
 );
 
 /**
- * Returns why the edge cannot serve the path of a row. The first segment must not contain a dot, because the first segments of RPC
- * paths and `/.well-known` do.
+ * Returns why the edge cannot serve the path of a row, or `undefined`. The first segment must not contain a dot, because the
+ * first segments of RPC paths and of `/.well-known` paths contain one.
  */
 function shadowed({ firstText }: PathPattern): string | undefined {
   if (firstText === undefined) return "must not start with a {variable}: it could match the path of an RPC";
@@ -147,7 +147,7 @@ export const publicRoutes: Decoder<readonly PublicRouteEntry[]> = {
   },
 };
 
-/** Names the row of a problem: by its position, and by its name or its path if they are valid. */
+/** Adds to a problem the position of its row, and the name or the path of the row if one of them is valid. */
 function inRow(raw: unknown, index: number, { at, text }: ValueProblem): ValueProblem {
   const { name, path } = isObject(raw) ? raw : {};
   const known = [name, path].find((each) => typeof each === "string" && (NAME.test(each) || isPattern(each)));

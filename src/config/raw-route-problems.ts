@@ -2,7 +2,10 @@ import { parseTemplate, variablesOf } from "../core/route-template.ts";
 import type { ValueProblem } from "./decoder.ts";
 import type { RouteMethod, WrittenRoute } from "./route-config.ts";
 
-/** Returns the first setting of a route that contradicts its raw payload or its raw answer, or that needs one. */
+/**
+ * Returns the problem of the first field that a route with raw bytes must not have, or that only a route with raw bytes may
+ * have.
+ */
 export function rawProblem(route: WrittenRoute, method: RouteMethod, path: string): ValueProblem | undefined {
   return requestProblem(route, method, path) ?? responseProblem(route);
 }

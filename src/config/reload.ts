@@ -15,7 +15,7 @@ export interface Reload {
   readonly needRestart: readonly ConfigKey[];
 }
 
-/** Returns `running` with the reloadable settings of `next`, and what differs. */
+/** Returns `running` with the reloadable settings of `next`, what this changes, and what needs a restart. */
 export function mergeReload(running: Config, next: Config): Reload {
   const held = heldKeys(running, next);
   const applied = CONFIG_KEYS.filter((key) => isReloadable(key) && !held.has(key));

@@ -42,7 +42,7 @@ const TLS_FILES: readonly ConfigKey[] = ["tls.certificate_file", "tls.key_file",
  * Returns the reloadable settings whose change from `running` to `next` still needs a restart:
  *
  * - A listener cannot turn TLS or client certificates on or off while it runs.
- * - With TLS on one port, the listener reads the PROXY header only if it started with trusted proxies.
+ * - With TLS and `edge.grpc = same-port`, the listener reads PROXY headers only if it started with trusted proxies.
  */
 export function heldKeys(running: Config, next: Config): ReadonlySet<ConfigKey> {
   const held = new Set<ConfigKey>();

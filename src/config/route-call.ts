@@ -3,7 +3,7 @@ import type { Decoded, ValueProblem } from "./decoder.ts";
 import { rawProblem } from "./raw-route-problems.ts";
 import { METHODS, type RouteConfig, type RouteMethod, type WrittenRoute } from "./route-config.ts";
 
-/** The fields of google.api.http that give method and path together. */
+/** The fields of google.api.http. Each of them gives both the method and the path of a call. */
 const VERBS = { get: "GET", put: "PUT", post: "POST", patch: "PATCH", delete: "DELETE" } as const;
 type Verb = keyof typeof VERBS;
 export const VERB_NAMES: readonly Verb[] = ["get", "put", "post", "patch", "delete"];
@@ -12,8 +12,8 @@ export const VERB_NAMES: readonly Verb[] = ["get", "put", "post", "patch", "dele
 export const CALL_FIELDS = ["path", ...VERB_NAMES] as const;
 
 /**
- * Returns the problem of the fields that give method and path, or `undefined` if they give each once. `raw` is the route as it is
- * written. With `hasOthers`, missing fields are not reported: another reported problem, such as a misspelt field, may be the cause.
+ * Returns a problem unless the fields of a route give its method once and its path once. `raw` is the route as it is written.
+ * With `hasOthers`, missing fields are not reported: another reported problem, such as a misspelt field, may be the cause.
  */
 export function problemOfCall(raw: Readonly<Record<string, unknown>>, hasOthers: boolean): ValueProblem | undefined {
   const isGiven = (name: string) => raw[name] !== undefined && raw[name] !== null;
@@ -53,14 +53,19 @@ function callOf(written: WrittenRoute): Call {
   return { method: written.method ?? "GET", path: written.path ?? "", field: "path" };
 }
 
-/** A route with a field of google.api.http sends no body by default. For `method` and `path`, see `RouteConfig.body`. */
+/**
+ * Converts a route to method and path. With a field of google.api.http, the default of `body` is no body. For the default with
+ * `method` and `path`, see `RouteConfig.body`.
+ */
 function normalized(written: WrittenRoute, { method, path, field }: Call): RouteConfig {
   const { get: _get, put: _put, post: _post, patch: _patch, delete: _delete, method: _method, path: _path, ...rest } = written;
   if (field === "path" || rest.request === "raw") return { ...rest, method, path };
   return { body: "", ...rest, method, path };
 }
 
-/** A call may be sent twice if its method is idempotent, or if the backend recognises a repeated Idempotency-Key. */
+/**
+ * Returns a problem if a POST or PATCH has retries without `keep_answer_ms`, because the backend could execute the call twice.
+ */
 function retryProblem({ retries_max = 0, keep_answer_ms }: WrittenRoute, method: RouteMethod): ValueProblem | undefined {
   if (retries_max === 0 || keep_answer_ms !== undefined || (method !== "POST" && method !== "PATCH")) return undefined;
   const text = `a ${method} is not repeated without keep_answer_ms, because it could run twice; expected 0, or keep_answer_ms`;

@@ -13,15 +13,18 @@ export type RouteConfig = {
   /** A path template. A variable takes its value from the payload. */
   readonly path: string;
   /**
-   * The content of the body: `*` for all fields that the path does not use, the name of one field, or an empty text for no body.
-   * Default: `*` for POST, PUT and PATCH, nothing for GET and DELETE.
+   * The content of the body: `*` for all fields that the path does not use, the name of one field, or an empty text for no
+   * body. Default: `*` for POST, PUT and PATCH, no body for GET and DELETE.
    */
   readonly body?: string | undefined;
   /** The field of the client's payload that gets the backend's body. Default: the body is the payload. */
   readonly response_body?: string | undefined;
   /** The JSON Schema of the payload: a file, relative to the folder of the configuration file. Default: any payload. */
   readonly schema?: string | undefined;
-  /** The content of `schema` and of everything it refers to. It is read with the configuration. */
+  /**
+   * The schema in the file `schema`, together with everything that it refers to. The gateway reads it when it reads the
+   * configuration.
+   */
   readonly schema_document?: FlatSchema | undefined;
   /** Form of the payload: `json`, or `raw` for any bytes. Raw bytes become the body unchanged. Default: `json`. */
   readonly request?: PayloadForm | undefined;

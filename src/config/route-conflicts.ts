@@ -2,7 +2,10 @@ import { type PatternSegment, parseTemplate, type RouteTemplate } from "../core/
 import type { ValueProblem } from "./decoder.ts";
 import type { RouteConfig } from "./route-config.ts";
 
-/** Returns the problems between routes: a message type that occurs twice, and two routes with one call. */
+/**
+ * Returns the problems between routes: a message type that occurs twice, or two routes that map the payload to the same call in
+ * different ways.
+ */
 export function tableProblems(routes: readonly RouteConfig[]): readonly ValueProblem[] {
   const types = new Set<string>();
   const byCall = new Map<string, RouteConfig>();
@@ -23,7 +26,10 @@ export function tableProblems(routes: readonly RouteConfig[]): readonly ValuePro
 const CONFLICT =
   "both have this method and path, but map the payload in different ways; expected one of them, or the same mapping";
 
-/** The method and the path without the names of the variables: what the backend sees. */
+/**
+ * Returns the method, and the path with wildcards instead of named variables. Routes with the same shape can make the same
+ * backend calls.
+ */
 function callShape({ method, path }: RouteConfig): string {
   return `${method} ${shapeOf(parseTemplate(path))}`;
 }
@@ -37,7 +43,7 @@ function shapeOfSegment(segment: PatternSegment): string {
   return typeof segment === "string" ? segment : segment.text;
 }
 
-/** How a route maps the payload to its call. */
+/** Returns a text that is equal for two routes if they map the payload to the call in the same way. */
 function mapping({ path, body, response_body, request = "json", response = "json" }: RouteConfig): string {
   return JSON.stringify([path, body, response_body, request, response]);
 }

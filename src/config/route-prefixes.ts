@@ -6,8 +6,8 @@ import { originOf, type RawSetting } from "./source.ts";
 import { keyShown } from "./value-path.ts";
 
 /**
- * Returns a problem for each path outside of `backend.route_prefixes`. Reads the routes as they are written, so that a route with
- * another problem is checked too.
+ * Returns a problem for each route whose path is not below one of `backend.route_prefixes`. Reads the routes as they are
+ * written, so that a route with another problem is checked too.
  */
 export function prefixProblems(routes: RawSetting | undefined, prefixes: readonly string[]): readonly string[] {
   if (routes === undefined || !Array.isArray(routes.raw)) return [];
@@ -29,8 +29,8 @@ function nameOf({ message_type: type }: Readonly<Record<string, unknown>>): stri
 }
 
 /**
- * Whether every path of a template starts with the prefix and is longer. Returns true for an invalid template; the decoder reports
- * it.
+ * Returns true if every path that the template can give starts with the prefix and is longer than it. Also returns true for an
+ * invalid template, because the decoder reports it.
  */
 function isBelow(path: string, prefix: string): boolean {
   const template = templateOf(path);

@@ -16,23 +16,25 @@ export interface ReportedRoute {
   readonly method: string;
   /** The path template of a route, or the path of a public route on the edge. */
   readonly path: string;
-  /** The path at the backend: the path of the backend's URL, and the template after it. */
+  /** The path at the backend: the path of the base URL, then the template. Paths of different base URLs are joined by ` or `. */
   readonly backend_path: string;
   /** How the payload is mapped to the call, such as `path: room_id; body: rest`. */
   readonly payload: string;
   readonly timeout_ms: number;
-  /** Maximum size of the payload or of the body, in bytes. */
+  /** Maximum size of the payload of a route, or of the body of a public route, in bytes. */
   readonly request_bytes_max: number;
   readonly response_bytes_max: number;
-  /** The budget of the route, or `undefined` if only shared budgets apply. */
+  /**
+   * The own budget of a route, or `undefined` if it has none. For a public route without an own budget, the class of the route.
+   */
   readonly budget: unknown;
-  /** The other fields of the route, as they are written. */
+  /** The fields of the route that no other member of the report shows, as they are written. */
   readonly options: Readonly<Record<string, unknown>>;
   /** Where the route is written, such as `gateway.toml:12`. */
   readonly source: string;
 }
 
-/** The route table as the gateway sees it. */
+/** The routes and the public routes, with the values that apply to their calls. */
 export interface RouteReport {
   /** The base URLs of the backend. */
   readonly backend: readonly string[];
@@ -40,7 +42,7 @@ export interface RouteReport {
   readonly public_routes: readonly ReportedRoute[];
 }
 
-/** Fields that have their own place in a report. */
+/** Fields of a row that `ReportedRoute.options` omits, because another field of the report shows them. */
 const PLACED: ReadonlySet<string> = new Set([
   ...["message_type", "name", "method", "backend_path", "body", "response_body", "fields", "budget", "class"],
   ...["request", "response", "request_content_type", "response_content_type"],
@@ -124,7 +126,7 @@ function publicRouteOf(row: PublicRouteEntry, config: Config, below: (path: stri
   };
 }
 
-/** Returns the further fields of a row, and where it is written. */
+/** Returns the fields of a row that `PLACED` does not contain, and where the row is written. */
 function writtenAt({ config, settings }: Resolution, key: ConfigKey & ("routes" | "public_routes"), index: number) {
   const setting = settings.get(key);
   const rows: unknown = setting === undefined ? config[key] : setting.raw;

@@ -2,7 +2,7 @@ import { IDENTITY_HEADER_KEYS } from "./identity-headers.ts";
 import { INTERNAL_CALL_RULE } from "./internal-calls.ts";
 import type { Rule } from "./rule.ts";
 
-/** The rules between the settings of routes. */
+/** The rules between the routes and other settings, and between the names of identity headers. */
 export const ROUTE_RULES: readonly Rule[] = [
   notAbove("payload_bytes_max", "limits.payload_bytes_max"),
   notAbove("response_bytes_max", "backend.response_bytes_max"),
@@ -21,8 +21,8 @@ export const ROUTE_RULES: readonly Rule[] = [
 ];
 
 /**
- * Limits a field of a route to the value of the setting. For a larger value, the operator raises the setting, which has further
- * rules.
+ * Refuses a route whose field exceeds the setting. To allow more, the operator raises the setting, because other rules check
+ * the setting too.
  */
 function notAbove(
   field: "payload_bytes_max" | "response_bytes_max",

@@ -17,7 +17,7 @@ interface SchemaSources {
   readonly settingOf: (key: ConfigKey) => RawSetting | undefined;
 }
 
-/** A row of a table, which may have a schema. */
+/** A row of a route table. It may have a schema. */
 interface SchemaRow {
   readonly schema?: string | undefined;
   readonly schema_document?: FlatSchema | undefined;
@@ -66,8 +66,8 @@ function readText(folder: string, path: string, readFile: (path: string) => stri
 }
 
 /**
- * Allows symbolic links inside the folder, because volumes of Kubernetes use them. Rejects a FIFO or a device: it could block the
- * start.
+ * Throws if the file is outside of the folder. Symbolic links inside the folder are allowed, because volumes of Kubernetes use
+ * them. Also throws for a FIFO or a device, because reading it could block the start.
  */
 function requireInside(folder: string, file: string): void {
   if (!existsSync(file)) return;

@@ -13,7 +13,7 @@ import { boolean, choice, int, positive, text } from "./values.ts";
 /** Matches a relative path without empty and dot segments. */
 const SCHEMA_FILE = /^(?!.{257})(?:(?!\.{1,2}(?:\/|$))[^/\\\p{Cc}:]+(?:\/(?!$)|$))+$/u;
 const RETRIES_MAX = 5;
-/** A description of a large API, such as that of GitHub, has more than a thousand operations. */
+/** Maximum number of routes. The OpenAPI document of a large API, such as that of GitHub, has more than a thousand operations. */
 export const ROUTES_MAX = 5000;
 export const TIMEOUT_MS_MAX = 120_000;
 export const RATE_MAX = 1_000_000;
@@ -43,7 +43,7 @@ const fieldName = text("the name of a field", /^[A-Za-z_][A-Za-z0-9_]{0,63}$/);
 
 export const schemaFile = text('a path such as "schemas/order.json", inside the folder of the configuration file', SCHEMA_FILE);
 
-/** A type and a subtype of RFC 6838 4.2, and parameters without quotes. */
+/** Matches a media type: type and subtype (RFC 6838 4.2), and parameters without quotation marks. */
 export const mediaType = text(
   'a media type such as "application/x-protobuf"',
   /^(?!.{128})[\w!#$&^.+-]+\/[\w!#$&^.+-]+(?:; ?[\w-]+=[\w.-]+)*$/,
@@ -123,13 +123,16 @@ export const routes: Decoder<readonly RouteConfig[]> = {
   },
 };
 
-/** A schema that requires fields of a route. Strict validators want the fields in the same schema. */
+/**
+ * Returns a schema that requires the named fields of a route. It also contains the schemas of these fields, because strict
+ * validators reject a required field whose schema is elsewhere.
+ */
 function requiring(names: readonly string[]): JsonSchema {
   const properties = Object.fromEntries(names.map((name) => [name, written.schema.properties?.[name] ?? {}]));
   return { type: "object", properties, required: names };
 }
 
-/** The message type of a route that may be invalid otherwise. */
+/** Returns the message type of a route, even if other fields are invalid. Returns `undefined` if the message type is invalid. */
 function messageTypeOf(raw: unknown): string | undefined {
   const type = isObject(raw) ? raw["message_type"] : undefined;
   return typeof type === "string" && isMessageType(type) ? type : undefined;

@@ -4,14 +4,14 @@ import type { Config } from "./schema.ts";
 type Row = Readonly<Record<string, unknown>>;
 type Named = ReadonlyMap<string, Row>;
 
-/** How the rows of each table are named. */
+/** The rows of each table, by name. The name of a public route is its method and path. */
 const TABLES = {
   routes: ({ routes }: Config): Named => new Map(routes.map((row) => [row.message_type, row])),
   public_routes: ({ public_routes }: Config): Named => new Map(public_routes.map((row) => [`${row.method} ${row.path}`, row])),
   upstreams: ({ upstreams }: Config): Named => new Map(upstreams.map((row) => [row.name, row])),
 } as const;
 
-/** Returns the changed rows of each table that differs. It contains names only, and no values. */
+/** Returns the changed rows of each table that differs. The result contains the names of rows and fields, and no values. */
 export function rowChanges(before: Config, after: Config): Readonly<Record<string, ChangedRows>> {
   const changed: Record<string, ChangedRows> = {};
   for (const [table, named] of Object.entries(TABLES)) {

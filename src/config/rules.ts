@@ -167,7 +167,7 @@ interface RuleInput {
 
 const NO_INPUT: RuleInput = { failed: new Set(), settings: new Map() };
 
-/** Returns the violations of all rules, each with the places where its settings are set. */
+/** Returns the violations of all rules. Each violation also tells where the settings of the rule are set. */
 export function ruleViolations(
   config: Config,
   { failed, settings }: RuleInput = NO_INPUT,
@@ -188,7 +188,7 @@ function placeOf(setting: RawSetting | undefined, at: ValuePath): string {
   return setting === undefined ? "" : ` (${originOf(setting, at)})`;
 }
 
-/** Returns, for example, ` (edge.listen: gateway.toml:3; admin.listen: default)`. */
+/** Returns the places where the settings of a rule are set, such as ` (edge.listen: gateway.toml:3; admin.listen: default)`. */
 function placesOf(keys: readonly ConfigKey[], config: Config, settings: RuleInput["settings"]): string {
   const used = keys.filter((key) => config[key] !== undefined);
   if (!used.some((key) => settings.has(key))) return "";
@@ -199,7 +199,7 @@ function placesOf(keys: readonly ConfigKey[], config: Config, settings: RuleInpu
   return ` (${places.join("; ")})`;
 }
 
-/** A configuration with the URLs of a backend. `serve` requires them; `dev` and `demo` set them. */
+/** A configuration with the URLs of a backend. `serve` requires these URLs. `dev` and `demo` set them. */
 export type GatewayConfig = Config;
 
 /** Throws a `ConfigError` if a URL of the backend is missing. */
@@ -227,7 +227,7 @@ function atMostOne(
 }
 
 /**
- * If a CA file or a client certificate for Redis is set, requires a Redis URL with TLS. The operator expects TLS in this case.
+ * If a CA file or a client certificate for Redis is set, requires a Redis URL with TLS, because the operator then expects TLS.
  */
 function requiresRedisTls(file: "stores.redis.ca_file" | "stores.redis.certificate_file"): Rule {
   return {

@@ -40,21 +40,21 @@ const FAILURES: Limited = {
   noun: "failed requests",
   predicate: "are tolerated from one client address",
   unit: "failed requests",
-  more: `Failed requests are requests that cannot be decoded or that a check refuses. Above the limit, requests from the address are refused before they are read. Exception: if a device session recently sent a verified request from this address, its requests from this address count against a separate limit. ${SHARED_ADDRESS}`,
+  more: `Failed requests are requests that cannot be decoded or that a check refuses. Above the limit, requests from the address are refused before they are read. Exception: a device session has a separate limit if the session recently sent a verified request from this address. ${SHARED_ADDRESS}`,
 };
 const PUBLIC_AUTH: Limited = {
   name: "public_auth",
   noun: "login calls",
   predicate: "are accepted from one client address",
   unit: "calls",
-  more: `Login calls are \`send-email-code\` and \`confirm-email-code\`. ${SHARED_ADDRESS}`,
+  more: `Login calls are \`send-email-code\` and \`confirm-email-code\`. Other rows of \`public_routes\` use the same budget, unless a row has \`budget\` or \`class = "public_misc"\`. ${SHARED_ADDRESS}`,
 };
 const PUBLIC_MISC: Limited = {
   name: "public_misc",
   noun: "requests for public keys",
   predicate: "are accepted from one client address",
   unit: "requests",
-  more: `The gateway serves its public keys at \`GET /.well-known/jwks.json\`. Requests of the playground (the test page of sallyport dev) count too. ${SHARED_ADDRESS}`,
+  more: `The gateway serves its public keys at \`GET /.well-known/jwks.json\`. Requests to the playground, and to rows of \`public_routes\` with \`class = "public_misc"\`, count too. ${SHARED_ADDRESS}`,
 };
 const SEND_CODE: Limited = {
   name: "send_code",

@@ -14,22 +14,22 @@ export const CONNECTION_SETTINGS = {
   "workers.count": setting(
     intOrAuto("processes", 1, WORKERS_MAX),
     1,
-    "Number of worker processes that accept connections and run requests. With 1, the gateway is one process. With more, the gateway is a supervisor process and this number of workers on the same ports. `auto`: the number of available processors, at least 1. Processors are available if the CPU affinity and the CPU quotas of all cgroups allow it. A quota of 2.5 processors counts as 2. In `sallyport serve`, the default is `auto`. On systems other than Linux, the gateway is one process.",
+    "Number of worker processes that accept connections and run requests. With 1, the gateway is one process. With a larger number, the gateway is a supervisor process and that number of workers, which share the same ports. `auto`: one worker for each processor that the gateway may use, at least 1. The CPU affinity of the process and the CPU quotas of its cgroups limit the number of processors. A quota of 2.5 processors counts as 2. In `sallyport serve`, the default is `auto`. On systems other than Linux, the gateway is always one process.",
   ),
   "connections.total_max": setting(
     count,
     100_000,
-    `Maximum number of open connections of each public listener, of all workers together. At the maximum, the listener closes new connections. Exception: with \`edge.grpc = own-port\`, the edge accepts new connections at the maximum. On Linux, the edge then looks for the client addresses that have the most connections, and closes the newest connections of these addresses. On other systems, the edge has no maximum. A connection uses one file descriptor. With \`edge.grpc = same-port\`, an HTTP/1.1 connection uses three. A low \`RLIMIT_NOFILE\` lowers the maximum, because the gateway reserves up to 512 file descriptors for other uses.`,
+    `Maximum number of open connections to each public listener. The connections of all workers count together. At the maximum, the listener closes new connections. Exception: with \`edge.grpc = own-port\`, the edge accepts new connections at the maximum. On Linux, the edge then looks for the client addresses that have the most connections, and closes the newest connections of these addresses. On other systems, the edge has no maximum. A connection uses one file descriptor. With \`edge.grpc = same-port\`, an HTTP/1.1 connection uses three file descriptors. A low \`RLIMIT_NOFILE\` lowers the maximum, because the gateway reserves up to 512 file descriptors for other uses.`,
   ),
   "connections.per_network_max": setting(
     count,
     2000,
-    `Maximum number of open connections from one client address to each public listener, of all workers together. An IPv6 /64 network counts as one address. At the maximum, the listener closes new connections from the address. ${LINUX_ONLY} Connections from trusted proxies are not limited. Exception: a connection with a PROXY header counts for the client address in the header. Raise the maximum if many devices share an address.`,
+    `Maximum number of open connections from one client address to each public listener. The connections of all workers count together. An IPv6 /64 network counts as one address. At the maximum, the listener closes new connections from the address. ${LINUX_ONLY} Connections from trusted proxies are not limited. Exception: a connection with a PROXY header counts for the client address in the header. Raise the maximum if many devices share an address.`,
   ),
   "connections.opening_ms": setting(
     ms(100),
     10_000,
-    `Timeout for the first bytes of a new connection, in ms. The first bytes show the protocol of the connection. If the first bytes arrive after the timeout, the connection is closed. A TLS handshake has a separate timeout of the same length. ${GRPC_ONLY} With \`edge.grpc = own-port\`, the edge has a fixed timeout of 12 s.`,
+    `Timeout for the first bytes of a new connection, in ms. The first bytes show the protocol of the connection. If the first bytes do not arrive within the timeout, the connection is closed. A TLS handshake has a separate timeout of the same length. ${GRPC_ONLY} With \`edge.grpc = own-port\`, the edge has a fixed timeout of 12 s.`,
   ),
   "connections.requests_max": setting(
     int("calls", 1, 1_000_000_000),

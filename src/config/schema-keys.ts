@@ -39,12 +39,12 @@ export const KEY_SETTINGS = {
   ),
   "keys.rotate_at": unset(
     time,
-    "Time at which the gateway begins to sign with the next key, such as `2027-01-31T03:00:00Z`. The current key then becomes the previous one. All gateways with this time rotate together, and no stream ends. Choose a time at least 5 minutes after every gateway has the next key, because clients may cache the public keys that long.",
+    "Time at which the gateway begins to sign with the next key, such as `2027-01-31T03:00:00Z`. The current key then becomes the previous key. Gateways with the same `keys.rotate_at` change keys at the same time. Open streams continue. Choose a time at least 5 minutes after every gateway has the next key, because clients may cache the public keys for 5 minutes.",
   ),
 
   "device_keys.algorithms": setting(
     list(algorithm, { plural: "algorithms", itemsMin: 1, itemsMax: DEVICE_KEY_ALGORITHMS.length, areDistinct: true }),
     DEVICE_KEY_ALGORITHMS,
-    "Algorithms of device keys that the gateway accepts: `EdDSA` (Ed25519) and `ES256` (ECDSA on P-256). A login with another algorithm is refused with 400. A request of a session with another algorithm is refused with `SIGNATURE_INVALID`. Remove an algorithm if no device may use it.",
+    "Algorithms of device keys that the gateway accepts: `EdDSA` (Ed25519) and `ES256` (ECDSA on P-256). A login with another algorithm is refused with 400. A request of a session with another algorithm is refused with `SIGNATURE_INVALID`. Remove an algorithm if no device may use the algorithm.",
   ),
 } as const;

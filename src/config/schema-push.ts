@@ -10,7 +10,7 @@ export const PUSH_SETTINGS = {
   "push.source": setting(
     choice("feed", "http", "redis"),
     "feed",
-    "Source of events and revocations. `feed`: the gateway opens a gRPC stream to the backend at `push.url`. `http`: the backend sends HTTP requests to the private listener, `push.listen`. `redis`: the backend or any gateway adds entries to the Redis Stream `push.redis.stream`. With several gateways, use `feed` or `redis`. In `sallyport dev` and `sallyport demo`, the source is always `feed`.",
+    "Source of events and revocations. `feed`: the gateway opens a gRPC stream to the backend at `push.url`. `http`: the backend sends HTTP requests to the private listener, `push.listen`. `redis`: the gateway reads the Redis Stream `push.redis.stream`. The backend adds entries to the stream itself, or through the private listener of a gateway. With several gateways, use `feed` or `redis`, because an HTTP request reaches only one gateway. In `sallyport dev` and `sallyport demo`, the source is always `feed`.",
   ),
   "push.listen": setting(
     listen,
@@ -19,11 +19,11 @@ export const PUSH_SETTINGS = {
   ),
   "push.token": secret(
     text("32 to 4096 visible ASCII characters", /^[\x21-\x7e]{32,4096}$/),
-    "Bearer token that callers of the private listener must send in the `Authorization` header. Generate it with `openssl rand -base64 32`.",
+    "Bearer token that callers of the private listener must send in the `Authorization` header. Generate a token with `openssl rand -base64 32`.",
   ),
   "push.token_file": unset(
     filePath,
-    "File with the bearer token of the private listener, in place of `push.token`. Each line is one valid token, so that the file can hold the old and the new token. The gateway loads a changed file without a restart.",
+    "File with the bearer tokens of the private listener, instead of `push.token`. Each line is one valid token. While you change the token, the file can contain the old and the new token. The gateway loads a changed file without a restart.",
   ),
   "push.items_per_second_max": setting(
     int("items", 1, 1_000_000),
@@ -32,21 +32,21 @@ export const PUSH_SETTINGS = {
   ),
   "push.log_file": unset(
     filePath,
-    "File in which the gateway logs the events of the private listener. After a restart, the gateway reads the events of the last `history.age_ms`, so that clients can resume their streams. If no file is set, every client fetches its complete state again after a restart. Each gateway needs its own file. Only with `push.source = http`.",
+    "File in which the gateway stores the events that the private listener accepts. After a restart, the gateway reads the events that are younger than `history.age_ms`. Clients can then resume their streams. If no file is set, every client fetches its complete state again after a restart. Each gateway needs its own file. Only with `push.source = http`.",
   ),
   "push.log_bytes_max": setting(
     int("bytes", MiB, 1024 * MiB),
     64 * MiB,
-    "Maximum size of `push.log_file` and of the older file beside it, whose name ends in `.1`, in bytes. When a file has half of the size, the gateway starts a new file and deletes the older file.",
+    "Maximum size of two files together, in bytes: `push.log_file`, and an older file with the same name and the suffix `.1`. When `push.log_file` reaches half of the maximum, the gateway renames `push.log_file`, which replaces the older file. The gateway then starts a new `push.log_file`.",
   ),
   "push.log_sync": setting(
     choice("always", "os"),
     "always",
-    "When events reach the disk. `always`: a call is answered after the event is on the disk (fdatasync). `os`: a call is answered after the operating system has the event. The log then survives the end of the process. After a boot of the machine, the log is not used.",
+    "Moment at which the private listener answers a call with an event. `always`: the event is on the disk (fdatasync). `os`: the operating system has the event, but the event may not be on the disk yet. With `os`, `push.log_file` survives a crash of the gateway. After a reboot of the machine, the gateway does not use a file that was written with `os`.",
   ),
   "push.redis.url": secret(
     redisUrl,
-    "URL of the Redis 7 or Valkey server with the Redis Stream. If no URL is set, the gateway uses `stores.redis.url`. The files `stores.redis.ca_file`, `stores.redis.certificate_file` and `stores.redis.key_file` apply to both.",
+    "URL of the Redis 7 or Valkey server with the Redis Stream. If no URL is set, the gateway uses `stores.redis.url`. The settings `stores.redis.ca_file`, `stores.redis.certificate_file` and `stores.redis.key_file` also apply to `push.redis.url`.",
   ),
   "push.redis.stream": setting(
     text("1 to 256 visible ASCII characters", /^[\x21-\x7e]{1,256}$/),
@@ -56,6 +56,6 @@ export const PUSH_SETTINGS = {
   "push.redis.entries_max": setting(
     int("entries", 1000, 100_000_000),
     100_000,
-    "Number of entries to which a publishing gateway trims the Redis Stream (`MAXLEN ~`). A gateway that missed a trimmed entry sends `gateway.resync` to all clients. Set the number above the number of events that arrive within `history.age_ms`.",
+    "Approximate maximum number of entries in the Redis Stream (`MAXLEN ~`). A gateway removes the oldest entries when its private listener adds entries. If an entry is removed before a gateway reads the entry, this gateway sends `gateway.resync` to all its clients. Set the number above the number of events that arrive within `history.age_ms`.",
   ),
 } as const;

@@ -14,11 +14,11 @@ export const ROUTE_SETTINGS = {
   "backend.route_prefixes": setting(
     list(prefix, { plural: "path prefixes", itemsMin: 1, itemsMax: 64 }),
     ["/api/v1/user/"],
-    "Prefixes of the backend's paths that routes may call, each with a slash at both ends. The path of each route must start with one of them. Keep internal paths of the backend out of the list, so that no route can call them by mistake.",
+    "Path prefixes that routes may call at the backend. Each prefix starts and ends with a slash. The path of each route must start with one of the prefixes. Do not list prefixes of internal paths, so that no route can call an internal path by mistake.",
   ),
   "backend.schema_base_uri": unset(
     text("an absolute URI that ends in a slash", /^https?:\/\/[A-Za-z0-9.-]+(?::\d{1,5})?\/(?:[A-Za-z0-9._~-]+\/)*$/),
-    "URI of the folder with the schemas of routes, which is the folder of the configuration file. Set it if your schemas refer to each other by absolute URIs (`$id`). A URI below it is then a file of the folder. The gateway never loads a schema from a network.",
+    "Base URI of the schemas of `routes` and `public_routes`. Set a base URI if your schemas refer to each other by absolute URIs (`$id`). A URI that starts with the base URI then stands for a file in the folder of the configuration file. The gateway never loads a schema from a network.",
   ),
   ...IDENTITY_HEADER_SETTINGS,
 

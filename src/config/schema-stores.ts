@@ -12,11 +12,11 @@ export const STORE_SETTINGS = {
   "stores.kind": setting(
     choice("memory", "redis"),
     "memory",
-    "Place where the gateway stores request ids and token buckets. `memory`: the memory of the gateway process. `redis`: one Redis server that all gateways of a backend share. Use `redis` if you run several gateways.",
+    "Place where the gateway stores request ids, token buckets and kept answers. `memory`: the memory of the gateway process. `redis`: one Redis server that all gateways of a backend share. Use `redis` if you run several gateways.",
   ),
   "stores.shared_file": unset(
     filePath,
-    "File for request ids and token buckets, instead of the private memory of the gateway process. The gateway maps the file into memory. After a restart, the gateway continues with the file, so requests that were signed before the restart are accepted. The file is used until the next boot of the machine. Choose a path in memory, such as `/dev/shm/sallyport`. The gateway creates the file with mode 0600. The file needs about 26 bytes for each entry of the `*.entries_max` settings. Linux only. With `stores.kind = redis`, the file contains only copies of the token buckets, the verified peers, and the counts of connections and failure permits.",
+    "File for request ids and token buckets, instead of the private memory of the gateway process. The gateway maps the file into memory. After a restart, the gateway continues with the file, so requests that were signed before the restart are accepted. The file is used until the next boot of the machine. Choose a path on a file system in memory, such as `/dev/shm/sallyport`. The gateway creates the file with mode 0600. With the default settings, the file needs about 100 MB. The size grows with `replay.entries_max`, `buckets.entries_max`, `session_cache.entries_max` and `connections.total_max`. Linux only. With `stores.kind = redis`, the file contains verified peers, the number of connections, the number of failure permits, and copies of the token buckets in Redis.",
   ),
   "stores.redis.url": secret(
     redisUrl,
@@ -28,7 +28,7 @@ export const STORE_SETTINGS = {
   ),
   "stores.redis.certificate_file": unset(
     filePath,
-    `PEM file of the client certificate chain that the gateway presents to Redis. ${NEEDS_TLS} Redis with TLS requires a client certificate. Exception: the Redis option \`tls-auth-clients\` is \`no\` or \`optional\`.`,
+    `PEM file of the client certificate chain that the gateway presents to Redis. ${NEEDS_TLS} Redis with TLS requires a client certificate, unless its option \`tls-auth-clients\` is \`no\` or \`optional\`.`,
   ),
   "stores.redis.key_file": unset(
     filePath,
@@ -42,12 +42,12 @@ export const STORE_SETTINGS = {
   "stores.redis.timeout_ms": setting(
     int("ms", 10, TIMEOUT_MS_MAX),
     500,
-    "Timeout of a Redis command, in ms. After the timeout, the request is handled as if Redis were unavailable. A request needs two Redis commands. With an `idempotency_key`, on a route with `keep_answer_ms`, it needs four.",
+    "Timeout of one Redis command, in ms. After the timeout, the gateway handles the request as if Redis were unavailable. A request needs two Redis commands. A request with an `idempotency_key` needs four Redis commands if its route has `keep_answer_ms`.",
   ),
   "stores.redis.on_buckets_unavailable": setting(
     choice("refuse", "local"),
     "refuse",
-    "Enforcement of budgets while Redis is unavailable. `refuse`: requests with a budget are refused, with a retry delay of 1 s. `local`: each gateway enforces the budgets with buckets in memory. The setting matters for public REST calls, such as logins. Commands and subscriptions are refused in both cases, because the gateway cannot detect replays.",
+    "Handling of public REST calls, such as logins, while Redis is unavailable. `refuse`: the calls are refused, with a retry delay of 1 s. `local`: the calls are accepted, and each gateway enforces the budgets with token buckets in its own memory. Commands and subscriptions are refused in both cases, because the gateway cannot detect replays without Redis.",
   ),
   "stores.redis.durable": setting(
     boolean,
@@ -57,7 +57,7 @@ export const STORE_SETTINGS = {
   "answers.entries_max": setting(
     int("answers", ANSWER_SHARES, 16_777_216),
     100_000,
-    "Maximum number of kept answers. Answers are kept on routes with `keep_answer_ms`. At the maximum, the gateway deletes the oldest answer for each new one. A session may hold at most a sixteenth of the maximum. If a deleted answer is requested again, the backend is called again. Set the maximum above the number of commands with an `idempotency_key` that arrive within `keep_answer_ms`. With `stores.kind = redis`, the maximum applies to all gateways together.",
+    "Maximum number of kept answers. Answers are kept on routes with `keep_answer_ms`. At the maximum, the gateway deletes the oldest answer for each new one. A session may hold at most a sixteenth of the maximum. If a client repeats a command whose answer was deleted, the gateway calls the backend again. Set the maximum above the number of commands with an `idempotency_key` that arrive within `keep_answer_ms`. With `stores.kind = redis`, the maximum applies to all gateways together.",
   ),
   "answers.bytes_max": setting(
     int("bytes", MiB, 64 * 1024 * MiB),

@@ -14,7 +14,7 @@ export const STREAM_SETTINGS = {
   "streams.per_session_max": setting(
     streamCount,
     16,
-    `Maximum number of open event streams of one device session. A waiting call of FetchEvents counts as a stream, here and in the other maxima. ${REFUSED} A client needs one stream. Keep the maximum higher, because a stream with a broken connection counts until the gateway detects the break.`,
+    `Maximum number of open event streams of one device session. In all maxima of event streams, a waiting call of FetchEvents counts as a stream. ${REFUSED} A client needs one stream. Keep the maximum above 1, because a stream with a broken connection counts until the gateway detects the break.`,
   ),
   "streams.per_user_max": setting(
     streamCount,
@@ -74,7 +74,7 @@ export const STREAM_SETTINGS = {
   ),
   "history.checkpoint_file": unset(
     filePath,
-    "File in which the gateway stores its position in the push feed. After a restart, the gateway reads the latest events of the push feed again, as far back as `history.age_ms`. Clients can then resume their streams. If no file is set, every client fetches its complete state again after a restart. Each gateway needs its own file.",
+    "File in which the gateway stores its position in the push feed. After a restart, the gateway reads the latest events of the push feed again, as far back as `history.age_ms`. Clients can then resume their streams. If no file is set, every client fetches its complete state again after a restart. Each gateway needs its own file. Only with `push.source = feed`.",
   ),
   "history.age_ms": setting(
     int("ms", 1, 86_400_000),

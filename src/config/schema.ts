@@ -34,7 +34,7 @@ export const SCHEMA = {
   "edge.grpc": setting(
     choice("own-port", "same-port"),
     "own-port",
-    "Port that serves gRPC. `own-port`: `grpc.listen` serves gRPC. `same-port`: `edge.listen` serves all protocols. With `same-port`, the gateway forwards HTTP/1.1 connections over loopback. In `sallyport dev`, the default is `same-port`.",
+    "Port that serves gRPC. `own-port`: `grpc.listen` serves gRPC. `same-port`: `edge.listen` serves all protocols. With `same-port`, the gateway forwards HTTP/1.1 connections over loopback, which takes two more file descriptors for each connection. In `sallyport dev`, the default is `same-port`.",
   ),
   "grpc.listen": setting(
     listen,
@@ -56,12 +56,12 @@ export const SCHEMA = {
   "tls.reload_ms": setting(
     int("ms", 100, 86_400_000),
     10_000,
-    "Interval at which the gateway checks the TLS files for changes, in ms. Changed files are loaded without a restart. If changed files are not valid, the gateway logs an error and keeps the old certificate.",
+    "Interval at which the gateway checks certificate, key and token files for changes, in ms. These files are set in `tls.certificate_file`, `tls.key_file`, `tls.client_ca_file`, `backend.ca_file`, `backend.certificate_file`, `backend.key_file` and `backend.token_file`. The gateway loads changed files without a restart. If changed files are not valid, the gateway logs an error and continues with the old files.",
   ),
   "cors.origins": setting(
     list(origin, { plural: "origins", itemsMax: 256 }),
     [],
-    "Origins of web pages that may call the edge, such as `https://app.example`, `capacitor://localhost` or `app://-`. The gateway compares the `Origin` header exactly. Patterns are not supported. `*` allows all origins. `*` is safe, because requests are signed and the gateway uses no cookies. If the list is empty, web pages of other origins cannot call the edge.",
+    "Origins of web pages that may call the edge, such as `https://app.example`, `capacitor://localhost` or `app://-`. The gateway compares the `Origin` header exactly. Patterns are not supported. `*` allows all origins. `*` is safe, because requests are signed and the gateway uses no cookies. If the list is empty, only web pages of the edge itself can call the edge.",
   ),
   "cors.max_age_seconds": setting(
     int("seconds", 0, 86_400),
@@ -76,7 +76,7 @@ export const SCHEMA = {
   "playground.enabled": setting(
     boolean,
     false,
-    "Whether the edge serves the playground: a page at `/` that logs in, sends commands, and shows each check. In `sallyport dev`, the default is `true`, and the page also shows the outbox and can push events, revoke sessions and restart the gateway.",
+    "Whether the edge serves the playground, which is a test page at `/`. The page logs in, sends commands and shows the result of each check. In `sallyport dev`, the default is `true`. In `sallyport dev`, the page also shows login codes, and can push events, revoke sessions and restart the gateway.",
   ),
   "admin.listen": setting(
     listen,
@@ -96,7 +96,7 @@ export const SCHEMA = {
   trusted_proxies_header: setting(
     choice("x-forwarded-for", "forwarded"),
     "x-forwarded-for",
-    "Header in which trusted proxies write the client address: `x-forwarded-for` or `forwarded` (RFC 7239). Choose the header that your proxy overwrites or appends to. The gateway ignores the other header, because a client can forge the other header.",
+    "Header in which trusted proxies write the client address: `x-forwarded-for` or `forwarded` (RFC 7239). Choose the header that your proxy overwrites or appends to. The gateway ignores the other of the two headers, because a client can forge that header.",
   ),
 
   ...UPSTREAM_SETTINGS,
@@ -127,7 +127,7 @@ export const SCHEMA = {
   "push.grace_ms": setting(
     int("ms", 0, 600_000),
     10_000,
-    "Time for which cached sessions stay valid after the push feed goes down, in ms. While the push feed is down, the gateway receives no revocations. After `push.grace_ms`, every request needs a session look-up until the push feed is up again. A shorter time applies revocations sooner, but causes more session look-ups.",
+    "Time for which cached sessions stay valid after the push feed goes down, in ms. While the push feed is down, the gateway receives no revocations. After `push.grace_ms`, every request needs a session look-up until the push feed is up again. With a shorter time, revoked sessions are refused sooner, but the backend gets more session look-ups.",
   ),
   "push.ping_ms": setting(
     int("ms", 10, 3_600_000),
@@ -137,7 +137,7 @@ export const SCHEMA = {
   "push.silence_ms": setting(
     int("ms", 0, 3_600_000),
     0,
-    "Maximum time without a message on the push feed, in ms. If no message arrives for longer, the gateway reconnects. `0` turns the check off. Set a value if a proxy answers HTTP/2 PINGs instead of the backend. The value must be at least `2 × (keepalive interval of the backend)`.",
+    "Maximum time without a message on the push feed, in ms. After this time, the gateway reconnects. `0`: there is no maximum. Set a maximum if a proxy answers HTTP/2 PINGs instead of the backend. Set the maximum to at least twice the interval at which the backend sends keepalive messages.",
   ),
 
   ...PUSH_SETTINGS,
@@ -157,7 +157,7 @@ export const SCHEMA = {
   "limits.request_bytes_max": setting(
     int("bytes", 8 * KiB, 32 * MiB),
     512 * KiB,
-    "Maximum size of a request body, in bytes. The maximum applies before and after decompression. The value must be at least `(4/3 × limits.payload_bytes_max) + 4096`. In JSON, the payload is base64 and grows by the factor 4/3. The envelope needs up to 4096 bytes.",
+    "Maximum size of a request body, in bytes. The maximum applies before and after decompression. The value must be at least `(4/3 × limits.payload_bytes_max) + 4096`, because base64 in JSON makes the payload longer by the factor 4/3. The envelope needs up to 4096 bytes.",
   ),
 
   ...CONNECTION_SETTINGS,
@@ -170,7 +170,7 @@ export const SCHEMA = {
   "freshness.margin_ms": setting(
     int("ms", FRESHNESS_MARGIN_MS_MIN, 600_000),
     5000,
-    "Time for which a request id stays reserved after the end of the freshness window, in ms. A reserved request id cannot be used again. The margin must exceed the clock difference between gateways. The margin must also exceed any backward step of a gateway's clock. The gateway logs clock steps of 500 ms or more.",
+    "Time for which a request id stays reserved after the end of the freshness window, in ms. A reserved request id cannot be used again. The margin must exceed the clock difference between gateways. The margin must also exceed any backward step of a gateway's clock. The gateway logs such a step as `wall clock step` if it is 500 ms or more.",
   ),
   "replay.entries_max": setting(
     entries,
@@ -193,7 +193,7 @@ export const SCHEMA = {
   "session_cache.unknown_ttl_ms": setting(
     int("ms", 0, 3_600_000),
     2000,
-    "Time for which the gateway caches that a session id is unknown, in ms. `0`: unknown session ids are not cached. Keep the time short, so that a new session works soon after login.",
+    "Time for which the gateway remembers that a session id is unknown to the backend, in ms. `0`: unknown session ids are not remembered. Keep the time short, so that a new session works soon after login.",
   ),
   "session_cache.entries_max": setting(
     entries,
@@ -206,7 +206,7 @@ export const SCHEMA = {
   "reload.watch_ms": setting(
     int("ms", 0, 3_600_000),
     0,
-    "Interval at which the gateway checks the configuration file, the schemas and the key files for changes, in ms. If a file has changed and then stays the same for one interval, the gateway reloads the configuration. 0: `sallyport serve` reloads only when it is told to. The files of `tls` and `backend.token_file` have checks of their own.",
+    "Interval at which the gateway checks the configuration file, the schemas and the key files for changes, in ms. If a file has changed and then stays the same for one interval, the gateway reloads the configuration. `0`: the gateway reloads only after SIGHUP or `POST /reload`. The gateway checks certificate and token files separately, because new files of this kind need no reload. Only `sallyport serve` uses the setting.",
   ),
   "shutdown.drain_ms": setting(
     int("ms", 0, 600_000),
@@ -216,17 +216,17 @@ export const SCHEMA = {
   "shutdown.spread_ms": setting(
     int("ms", 0, 600_000),
     0,
-    "Time over which a shutdown ends the event streams, in ms. The streams end one after the other. So the clients do not reconnect in the same instant. Commands still work in this time. In `sallyport serve`, the default is 3000.",
+    "Time over which a shutdown ends the event streams, in ms. The streams end one after the other, so that the clients do not all reconnect at the same moment. Commands still work in this time. In `sallyport serve`, the default is 3000.",
   ),
   "shutdown.deadline_ms": setting(
     int("ms", 0, 600_000),
     10_000,
-    "Maximum time for which a shutdown waits for running calls after `shutdown.drain_ms` and `shutdown.spread_ms`, in ms. Calls that run longer are aborted. Set the sum of the three settings below the kill timeout of your process supervisor.",
+    "Maximum time for which a shutdown waits for running calls after `shutdown.drain_ms` and `shutdown.spread_ms`, in ms. Calls that run longer are aborted. Set the sum of `shutdown.drain_ms`, `shutdown.spread_ms` and `shutdown.deadline_ms` below the kill timeout of your process supervisor.",
   ),
   "upgrade.timeout_ms": setting(
     int("ms", 1000, 3_600_000),
     60_000,
-    "Maximum time until the new process of an upgrade must be ready, in ms. It must connect to the backend and fill the event history. If it takes longer, the new process is ended, and the old process continues. Linux only.",
+    "Maximum time that the new process of an upgrade may need until it is ready, in ms. The new process connects to the backend and fills its replay buffers. If the new process is not ready in time, the gateway ends the new process, and the old process continues. Linux only.",
   ),
   "log.level": setting(
     choice("debug", "info", "warn", "error"),

@@ -64,7 +64,10 @@ function decodeSeed(text: string, origin: string): Uint8Array {
   throw new Error(`${origin}: holds ${seed.byteLength} bytes, ${EXPECTED}`);
 }
 
-/** Returns a problem for each seed that has two roles, such as current and next. The gateway would publish this key twice. */
+/**
+ * Returns a problem for each seed that has two roles, such as current and next, because the gateway would publish its public
+ * key twice.
+ */
 function duplicates(seeds: Seeds): string[] {
   return ROLES.flatMap((role, index) =>
     ROLES.slice(0, index)

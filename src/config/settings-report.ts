@@ -14,7 +14,7 @@ export interface ReportedSetting {
   readonly source: string;
   /** True if the setting has a value that is not shown. */
   readonly isHidden: boolean;
-  /** Where each item of a list of tables comes from. */
+  /** Where each item comes from, if the value is a list of tables. Empty for other values. */
   readonly itemSources: readonly string[];
 }
 

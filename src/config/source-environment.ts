@@ -32,8 +32,8 @@ export function fromEnvironment(environment: Environment): SourceValues {
 }
 
 /**
- * Returns true if Kubernetes or Docker set the variable, so that it is not a setting. For a service named "sallyport", they set
- * SALLYPORT_SERVICE_HOST, SALLYPORT_PORT=tcp://… and similar variables in every container.
+ * Returns true if Kubernetes or Docker has set the variable. It is then not a setting. For a service named "sallyport", they
+ * set SALLYPORT_SERVICE_HOST, SALLYPORT_PORT=tcp://… and similar variables in every container.
  */
 function isServiceLink(variable: string, text: string): boolean {
   if (/_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$/.test(variable)) return true;

@@ -24,7 +24,7 @@ export interface SourceValues {
   readonly problems: readonly string[];
   /** True if the source may contain settings that could not be read. */
   readonly isIncomplete?: boolean;
-  /** The settings that misspelt names probably mean. Rules about them are skipped. */
+  /** The settings that misspelt keys probably stand for. Rules about these settings are skipped. */
   readonly misspelt?: readonly ConfigKey[] | undefined;
 }
 

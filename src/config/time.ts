@@ -2,7 +2,7 @@ import { decoder } from "./decoder.ts";
 
 const RFC3339 = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/;
 
-/** Decodes a time with its offset from UTC (RFC 3339). TOML and YAML have such times without quotes. */
+/** Decodes a time with its offset from UTC (RFC 3339). In TOML and YAML, the time can be written without quotation marks. */
 export const time = decoder<string>(
   "a time with its offset from UTC, such as 2027-01-31T03:00:00Z",
   (raw) => {

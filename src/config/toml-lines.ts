@@ -16,7 +16,7 @@ export function tomlLines(text: string): LineIndex {
   return lines;
 }
 
-/** Returns nothing if this parser rejects a text that Bun accepts. Error messages then show no lines. */
+/** Returns an empty list if toml-eslint-parser rejects a text that Bun accepts. Error messages then show no lines. */
 function parsed(text: string): readonly AST.TOMLTopLevelTable[] {
   try {
     return parseTOML(text, { tomlVersion: "1.0" }).body;

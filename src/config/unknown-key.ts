@@ -1,10 +1,10 @@
 import { CONFIG_KEYS, type ConfigKey } from "./schema.ts";
 import { closest } from "./suggest.ts";
 
-/** Maximum number of settings that are suggested for a name without its table. */
+/** Maximum number of settings that are suggested for a key without its table, such as `level`. */
 const SUGGESTIONS_MAX = 3;
 
-/** Returns the problem of an unknown key. Adds the setting that it probably means to `misspelt`. */
+/** Returns the problem of an unknown key. If the key looks like a misspelt setting, appends this setting to `misspelt`. */
 export function unknownKey(key: string, misspelt: ConfigKey[]): string {
   const found = closest(key, CONFIG_KEYS);
   if (found !== undefined) {

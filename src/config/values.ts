@@ -124,8 +124,7 @@ function readHttpUrl(raw: string): string | undefined {
 }
 
 /**
- * Matches a URL with the scheme `redis`, `rediss` or `redis+unix`. Bun's Redis client also accepts other names of these
- * schemes.
+ * Matches a URL with the scheme `redis`, `rediss` or `redis+unix`. Other schemes that Bun's Redis client accepts do not match.
  */
 const REDIS_URL = /^(rediss?:\/\/[^/?#]+(\/\d{0,4})?|redis\+unix:\/\/\/[^?#]+)$/;
 

@@ -25,7 +25,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   "--version": () => import("./cli/version.ts"),
 };
 
-/** The commands of the client, and commands that start no gateway. SIGHUP ends them, because they have nothing to reload. */
+/** Commands that get no signal handlers. SIGHUP ends such a command, because it has nothing to reload. */
 const CLIENT_COMMANDS: Readonly<Record<string, () => Promise<ClientCommand>>> = {
   health: () => import("./cli/health.ts"),
   reload: () => import("./cli/reload.ts"),
@@ -72,7 +72,7 @@ const HELP = ["--help", "-h"];
 const COMMAND_NAME = /^[A-Za-z_-]{1,20}$/;
 
 async function main(all: readonly string[]): Promise<number> {
-  // This command comes first: the words to complete may contain `--help`, which does not ask for help here.
+  // Checked before the help options, because the words to complete may contain `--help`.
   if (all[0] === "completion" && all[1] === "candidates") return (await import("./cli/completion.ts")).run(all.slice(1));
   const wantsHelp = all[0] === "help" || all.some((each) => HELP.includes(each));
   const [name = "", ...args] = wantsHelp ? all.filter((each) => each !== "help" && !HELP.includes(each)) : all;

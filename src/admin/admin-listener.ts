@@ -23,7 +23,7 @@ export interface AdminParts {
   readonly streams: StreamAdmin;
   /** Starts an upgrade; `undefined` if the gateway cannot be upgraded. */
   readonly upgrade?: ((of: UpgradeScope) => Promise<UpgradeOutcome>) | undefined;
-  /** Reloads the configuration; `undefined` if the gateway cannot. */
+  /** Reloads the configuration; `undefined` if the gateway cannot be reloaded. */
   readonly reload?: (() => Promise<ReloadOutcome>) | undefined;
 }
 

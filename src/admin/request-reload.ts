@@ -4,8 +4,8 @@ import { jsonReply, RestError } from "../core/rest-reply.ts";
 import type { AppServer } from "../transport/bun/exact-app.ts";
 
 /**
- * Handles `POST /reload`: the gateway reads its own configuration again. It answers when all workers use the configuration, or
- * with the problems if the configuration is refused.
+ * Handles `POST /reload`: the gateway reads its own configuration again. The answer is sent when all workers use the new
+ * configuration. If the configuration is refused, the answer contains the problems.
  *
  * A JSON Content-Type is required as protection against CSRF, as for `/revoke`.
  */

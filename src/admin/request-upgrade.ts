@@ -20,7 +20,7 @@ export async function requestUpgrade(
   if (!isOnThisHost(request, server)) throw new RestError("forbidden", "only a process on this host may ask for an upgrade");
   if (upgrade === undefined) return notUpgraded("refused", "this gateway cannot be upgraded");
   const of = scopeOf(await request.text());
-  // The new process may take longer than the idle timeout of the connection.
+  // Switches off the idle timeout of the connection, because the start of the new process may take longer.
   server?.timeout(request, 0);
   const outcome = await upgrade(of);
   if (outcome.kind === "refused" || outcome.kind === "failed") return notUpgraded(outcome.kind, outcome.problem);
@@ -28,7 +28,7 @@ export async function requestUpgrade(
   return jsonReply(200, { status, ...fields });
 }
 
-/** Reads `{}` or `{"workers": true}`. */
+/** Parses the body: `{}`, or `{"workers": true}` to replace only the workers. Throws `RestError`. */
 function scopeOf(body: string): UpgradeScope {
   const fields = Object.entries(parseJsonObject(body) ?? { invalid: true });
   if (fields.length === 0) return "all";

@@ -5,7 +5,6 @@ import type { Revocation } from "../core/sessions.ts";
 import type { StreamDescription, StreamPage, StreamQuery } from "../hub/stream-report.ts";
 import { queryOf } from "../transport/bun/request-url.ts";
 
-/** The operations on streams that the admin listener offers. */
 export interface StreamAdmin {
   list(query: StreamQuery): StreamPage;
   /**

@@ -19,13 +19,13 @@ interface AdminListenerParts {
   readonly stores: Stores;
   /** Revokes sessions and ends their streams at this gateway. Returns the number of ended streams. */
   readonly revoke: (revocation: Revocation) => number;
-  /** The other processes of the gateway; `undefined` if it is one process. */
+  /** The worker processes; `undefined` if the gateway is one process. */
   readonly workers?: Pick<WorkerPool, "measure" | "states">;
-  /** Called for each revocation by an operator. */
+  /** Called with each revocation that an operator requests at the admin listener. */
   readonly onRevocation?: ((revocation: Revocation) => void) | undefined;
   /** Starts an upgrade; `undefined` if the gateway cannot be upgraded. */
   readonly upgrade?: ((of: UpgradeScope) => Promise<UpgradeOutcome>) | undefined;
-  /** Reloads the configuration; `undefined` if the gateway cannot. */
+  /** Reloads the configuration; `undefined` if the gateway cannot be reloaded. */
   readonly reload?: (() => Promise<ReloadOutcome>) | undefined;
   readonly log: Log;
 }

@@ -21,8 +21,8 @@ interface BackendParts {
 }
 
 /**
- * Opens the three clients of the backend's REST API: for commands, session look-ups and logins. Each client has its own
- * connections. Throws `TlsFilesError` if a file of the credentials cannot be used.
+ * Opens the three clients of the backend's REST API: one for commands, one for session look-ups, and one for public routes.
+ * Each client has its own connections. Throws `TlsFilesError` if a TLS file or the token file cannot be used.
  */
 export function openBackend(config: GatewayConfig, { metrics, log, clock }: BackendParts) {
   const outageLog = (calls: OutageLogOptions["calls"]) => new OutageLog({ calls, log, clock });
@@ -57,7 +57,7 @@ export function openBackend(config: GatewayConfig, { metrics, log, clock }: Back
     upstreams.close();
   };
   const token = () => upstreams.credentials.current.token;
-  /** See `ReloadPart.prepare`. Throws `TlsFilesError` if a file cannot be used. */
+  /** See `ReloadPart.prepare`. Throws `TlsFilesError` if a TLS file or the token file cannot be used. */
   const prepare = (next: Config) => {
     const routes = new RouteTable(next.routes);
     const path = new PathPattern(next["backend.session_path"]);

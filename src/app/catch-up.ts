@@ -1,12 +1,12 @@
 import type { Admission } from "../hub/admission.ts";
 import type { Hub } from "../hub/hub.ts";
 
-/** Maximum time for which a client that resumes waits for the push feed, in ms. */
+/** Maximum time for which a resuming client waits for the push feed, in ms. */
 const WAIT_MS_MAX = 500;
 const CHECK_MS = 10;
 
 /**
- * Waits until the history has the event after which a client resumes, at most `WAIT_MS_MAX`.
+ * Waits until the replay buffers have the event after which a client resumes. Waits at most `WAIT_MS_MAX`.
  *
  * During an upgrade, two processes read the push feed. A client may have got an event from the old process before this process
  * gets it. Without the wait, this process would not know the event, and the client would have to fetch its state again.

@@ -41,8 +41,8 @@ function stateOf(path: string): string {
 }
 
 /**
- * Returns a function that calls `onChange` if the files have changed since they were read. Call it at a regular interval. It
- * waits until the files stay the same for one interval, because some programs write a file in several steps.
+ * Returns a function to call at a regular interval. The function calls `onChange` if the files have changed since they were read.
+ * It waits until the files stay the same for one interval, because some programs write a file in several steps.
  */
 export function watchFiles(files: Pick<ConfigFiles, "changes">, onChange: () => void): () => void {
   let seen = "";

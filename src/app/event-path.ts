@@ -21,25 +21,25 @@ import type { Readiness } from "./readiness.ts";
 interface EventPathParts {
   readonly keys: KeyRing;
   readonly sessions: SessionDirectory;
-  /** A Unix time in ms. Reservations of requests that were signed earlier may be lost. */
+  /** A Unix time in ms. Reservations of requests that were signed before this time may be lost. */
   readonly replayCoverageStartMs: number;
   readonly revocations: Revocations;
   readonly readiness: Readiness;
   readonly checkpoints: FeedCheckpointStore | undefined;
-  /** The position that an earlier process has handed over. It replaces the stored one. */
+  /** The checkpoint of the push feed that the predecessor has handed over. It replaces the stored checkpoint. */
   readonly inherited?: FeedCheckpoint | undefined;
-  /** Whether clients may have got events from another process that this process does not have yet. */
+  /** Returns true while the predecessor runs: it may have sent events that this process has not received yet. */
   readonly mayBeBehind?: (() => boolean) | undefined;
-  /** Called when the push feed came up or went down. */
+  /** Called when the push feed comes up or goes down. */
   readonly onFeedChange?: (isUp: boolean) => void;
-  /** Returns the current token for the backend. */
+  /** Returns the bearer token that the gateway currently sends to the backend; `undefined` if it sends none. */
   readonly backendToken: () => string | undefined;
   readonly log: Log;
   readonly metrics: GatewayMetrics;
   readonly clock: Clock;
 }
 
-/** The way of an event through the gateway: push feed, hub, streams. */
+/** The parts through which each event passes: push feed, hub, streams. */
 export interface EventPath {
   readonly hub: Hub;
   readonly streams: LocalStreams;

@@ -11,7 +11,7 @@ export interface FeedParts {
   readonly sink: PushFeedSink;
   readonly fill: HistoryFill;
   readonly revocations: Revocations;
-  /** Returns the current token for the backend. */
+  /** Returns the bearer token that the gateway currently sends to the backend; `undefined` if it sends none. */
   readonly backendToken: () => string | undefined;
   readonly log: Log;
   readonly metrics: GatewayMetrics;
@@ -24,6 +24,6 @@ export interface FeedParts {
 export interface OpenedFeed {
   readonly source: PushSource;
   readonly listener: Listener | undefined;
-  /** Closes what the listener uses. Call it after the push source and the listener are stopped. */
+  /** Closes the Redis connection over which the private listener publishes. Call it after `listener` and `source` are stopped. */
   readonly close?: () => Promise<void>;
 }

@@ -22,12 +22,12 @@ export function openFeed(config: GatewayConfig, parts: FeedParts): OpenedFeed {
   return { source: openPushFeed(config, wired), listener: undefined };
 }
 
-/** Creates the push source that is a gRPC stream of the backend. */
+/** Creates the push source that reads a stream of the backend's Push service. */
 function openPushFeed(config: GatewayConfig, parts: FeedParts): PushSource {
   const { fill, sink, log, metrics, clock, onStateChange, backendToken: token } = parts;
   // Event streams that open before the push feed first comes up may miss events. So the gateway reports a gap when the feed
-  // first comes up.
-  // No report is needed if the feed has already reported a gap, or if it starts at a stored cursor.
+  // first comes up. No report is needed if the feed has already reported a gap. It is also not needed if the feed starts at a
+  // stored cursor, because the feed then delivers the missed events.
   let hadGap = fill.startCursor !== "";
   const gap = () => {
     hadGap = true;
@@ -53,12 +53,12 @@ function openPushFeed(config: GatewayConfig, parts: FeedParts): PushSource {
   });
 }
 
-/** With `push.source = feed`, `requireBackend` requires the URL. So the empty string is never used. */
+/** Returns `push.url`. With `push.source = feed`, `requireBackend` requires this setting. */
 function feedUrl(config: GatewayConfig): string {
   return config["push.url"] ?? "";
 }
 
-/** Returns the store of the checkpoint; `undefined` if `history.checkpoint_file` is not set. */
+/** Returns the file that stores the checkpoint of the push feed; `undefined` if `history.checkpoint_file` is not set. */
 export function checkpointFile(config: GatewayConfig, { clock, log }: Pick<FeedParts, "clock" | "log">) {
   const path = config["history.checkpoint_file"];
   const options = { url: feedUrl(config), ageMs: config["history.age_ms"], clock, log };

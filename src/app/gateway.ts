@@ -41,7 +41,6 @@ import {
   untilReady,
 } from "./succession.ts";
 
-/** A running gateway. */
 export interface Gateway {
   /** URL of the edge, such as `http://127.0.0.1:8080`. */
   readonly edgeUrl: string;
@@ -66,7 +65,7 @@ export interface Gateway {
 export interface ReplaceableGateway extends Gateway, UpgradableGateway {
   /**
    * Stops this process after another one has taken over: closes the ports, answers all calls on open connections, and calls
-   * `handOver` at the end. Resolves as `stop`.
+   * `handOver` at the end. Resolves as `stop` does.
    */
   giveWay(handOver: () => Promise<void>): Promise<boolean>;
   /**
@@ -86,11 +85,11 @@ export interface GatewayOptions {
   readonly metrics?: GatewayMetrics | undefined;
   readonly clock?: Clock | undefined;
   /**
-   * Stores the position in the push feed over a restart. Default: the file that `history.checkpoint_file` names. If it is not
-   * set, no position is stored.
+   * Stores the position in the push feed over a restart. Default: the file that `history.checkpoint_file` names. Without this
+   * setting, no position is stored.
    */
   readonly checkpoints?: FeedCheckpointStore | undefined;
-  /** Further plain HTTP endpoints of the edge, such as those of the playground. Each call is charged to the budget `public_misc`. */
+  /** Further plain HTTP endpoints of the edge, such as the playground. Each call is charged to the budget `public_misc`. */
   readonly endpoints?: readonly HttpEndpoint[] | undefined;
   /**
    * Whether the reservations and buckets are in memory that a successor can use. If not, they are in private memory, and the
@@ -103,9 +102,12 @@ export interface GatewayOptions {
   readonly upgrade?: ((of: UpgradeScope) => Promise<UpgradeOutcome>) | undefined;
   /** Reloads the configuration, when an operator asks for it at the admin listener. */
   readonly reload?: (() => Promise<ReloadOutcome>) | undefined;
-  /** Returns the reason why the configuration cannot be reloaded now. The gateway itself refuses a reload while it stops. */
+  /**
+   * Returns the reason why the configuration cannot be reloaded now. A gateway that stops refuses each reload without a call of
+   * this function.
+   */
   readonly reloadObstacle?: (() => string | undefined) | undefined;
-  /** Called for each revocation by an operator. */
+  /** Called with each revocation that an operator requests at the admin listener. */
   readonly onOperatorRevocation?: ((revocation: Revocation) => void) | undefined;
   /** Replaces `openStores`, which opens the configured stores. Only tests set it. */
   readonly openStores?: typeof openStores | undefined;

@@ -14,10 +14,10 @@ const SAVE_INTERVAL_MS = 1000;
  * would expire after `ageMs`.
  */
 const RENEW_SHARE = 1 / 8;
-/** Maximum duration of the fill after the push feed came up, in ms. */
+/** Maximum time from the moment when the push feed comes up to the end of the fill, in ms. */
 const FILL_MS_MAX = 5000;
 /**
- * Maximum time for which a subscription waits for the end of the fill, in ms. After this time, its client must fetch its state
+ * Maximum time for which a subscription waits for the end of the fill, in ms. After this time, the client must fetch its state
  * again.
  */
 const WAIT_MS_MAX = 5000;
@@ -25,22 +25,22 @@ const WAIT_MS_MAX = 5000;
 export interface HistoryFillParts {
   readonly hub: Pick<Hub, "beginFill" | "endFill" | "reached">;
   readonly revocations: Pick<Revocations, "lost">;
-  /** `undefined`: the gateway keeps no checkpoint, so its history is empty after every start. */
+  /** `undefined`: the gateway keeps no checkpoint, so the replay buffers are empty after every start. */
   readonly checkpoints: FeedCheckpointStore | undefined;
   /**
    * Whether the push source itself finds where the fill starts and ends. It then calls `begin` once. Until this call, `isFilling`
    * is true.
    */
   readonly isGoalPending?: boolean;
-  /** The checkpoint that an earlier process has handed over. It replaces the stored one. */
+  /** The checkpoint that the predecessor has handed over. It replaces the stored checkpoint. */
   readonly inherited?: FeedCheckpoint | undefined;
-  /** The age of the oldest events in the history, in ms. */
+  /** Maximum age of an event in the replay buffers, in ms. */
   readonly ageMs: number;
   readonly clock: Pick<Clock, "monotonic">;
 }
 
 /**
- * Fills the event history after a restart, so that clients that were connected before the restart can resume:
+ * Fills the replay buffers after a restart, so that clients that were connected before the restart can resume:
  *
  * - The push feed starts at the cursor `from` of the stored checkpoint.
  * - The hub stores the events up to the cursor `last` of the checkpoint, but does not deliver them.
@@ -79,7 +79,7 @@ export class HistoryFill {
     return this.#goal !== undefined || this.#isGoalPending;
   }
 
-  /** Starts the fill. With `undefined`, there is nothing to fill, and the fill ends. */
+  /** Starts the fill. Without a checkpoint, there is nothing to fill, so the fill ends at once. */
   begin(checkpoint: FeedCheckpoint | undefined): void {
     const { hub } = this.#parts;
     if (checkpoint === undefined) {
@@ -105,7 +105,8 @@ export class HistoryFill {
   }
 
   /**
-   * Returns a sink that passes messages to `sink` and records their cursors. During the fill, it does not pass on revocations.
+   * Returns a sink that records the cursors of messages and passes the messages to `sink`. During the fill, the returned sink
+   * skips revocations that have a cursor.
    */
   watch(sink: PushFeedSink): PushFeedSink {
     return {
@@ -130,7 +131,7 @@ export class HistoryFill {
     return this.#goal ?? this.#recorder.current();
   }
 
-  /** Call this when the push feed came up. */
+  /** Call this when the push feed has come up. */
   feedUp(): void {
     if (this.isFilling) this.#limit ??= setTimeout(() => this.#cutShort(), FILL_MS_MAX);
   }
@@ -183,7 +184,7 @@ export class HistoryFill {
     const { clock, ageMs, checkpoints } = this.#parts;
     const checkpoint = this.#recorder.current();
     const isCurrent = this.#isSaved && clock.monotonic() - this.#savedMs < ageMs * RENEW_SHARE;
-    // During the fill, the stored checkpoint stays valid for the next start. So it is not replaced.
+    // The stored checkpoint is not replaced during the fill, because the next start can still use it.
     if (checkpoint === undefined || isCurrent || this.isFilling) return;
     checkpoints?.save(checkpoint);
     this.#isSaved = true;

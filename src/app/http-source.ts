@@ -10,7 +10,10 @@ import { tryLockFile } from "../transport/linux/file-lock.ts";
 import type { FeedParts, OpenedFeed } from "./feed-parts.ts";
 import { openPrivateListener } from "./private-listener.ts";
 
-/** Creates the push source behind the private listener, and opens the listener. Throws `ConfigError` and `ListenError`. */
+/**
+ * Creates the push source that gets its events from the private listener, and opens this listener. Throws `ConfigError` and
+ * `ListenError`.
+ */
 export function openHttpSource(config: GatewayConfig, parts: FeedParts): OpenedFeed {
   const { fill, log, metrics, clock, onStateChange } = parts;
   const eventLog = openEventLog(config, parts);

@@ -12,7 +12,7 @@ export function warnOfLostConnections(log: Log, readSetting = () => readFileSync
   try {
     value = readSetting().trim();
   } catch {
-    // Kernels before 5.14 and other systems do not have this setting.
+    // Linux before 5.14 and other operating systems do not have `tcp_migrate_req`.
     return;
   }
   if (value !== "0") return;

@@ -11,7 +11,10 @@ import type { RedisSettings } from "../stores/redis/open.ts";
 import type { RedisTlsFiles } from "../stores/redis/tls.ts";
 import type { StopSettings } from "./stop.ts";
 
-/** Entries for the totals of the listeners, and for connections of the edge that exceed a limit and are not closed yet. */
+/**
+ * Spare entries in the table that counts connections. Some hold the totals of the listeners. The others are for edge connections
+ * that exceed a limit and are not closed yet.
+ */
 const SPARE_CONNECTION_ENTRIES = 4096;
 
 /**
@@ -82,8 +85,8 @@ function exemptBucketEntriesMax(config: Config): number {
 }
 
 /**
- * Returns the maximum number of entries that count connections. Each pair of a network and a process has one entry. At most, each
- * connection of both listeners needs its own.
+ * Returns the maximum number of entries in the table that counts connections. Each pair of a network and a process has one
+ * entry. In the worst case, every connection of both listeners needs a separate entry.
  */
 function connectionEntriesMax(config: Config): number {
   return Math.min(2 * config["connections.total_max"] + SPARE_CONNECTION_ENTRIES, CONNECTION_ENTRIES_MAX);
@@ -152,7 +155,6 @@ export function deviceKeys(config: Config) {
   };
 }
 
-/** Compiles the public routes of a configuration. */
 export function publicTable(config: Config): PublicTable {
   return new PublicTable(config.public_routes, {
     algorithms: config["device_keys.algorithms"],

@@ -27,7 +27,7 @@ interface CgroupFolder {
   readonly version: 1 | 2;
 }
 
-/** The folders of the cgroup of this process and of all cgroups above it that are visible, for the controller `cpu`. */
+/** Returns the folders with CPU quotas: that of the cgroup of this process, and those of all visible cgroups above it. */
 function cgroupFolders(read: ProcessorSources["read"]): CgroupFolder[] {
   const cgroups = linesOf(read("/proc/self/cgroup"));
   const mounts = linesOf(read("/proc/self/mountinfo")).map(parseMount);
@@ -44,7 +44,7 @@ function cgroupFolders(read: ProcessorSources["read"]): CgroupFolder[] {
 }
 
 interface Mount {
-  /** The path within the file system that is mounted. */
+  /** The folder of the file system that appears at `point`. It is `/` if the whole file system is mounted. */
   readonly root: string;
   readonly point: string;
   readonly type: string;
@@ -63,7 +63,7 @@ function parseMount(line: string): Mount {
 /** Returns the folders from the cgroup `path` up to the mount point. */
 function foldersUpTo({ root, point }: Mount, path: string): string[] {
   const below = relative(root, path);
-  // A path outside of the mounted part is not visible. Then only the limits of the mounted part are known.
+  // If `path` is not below `root`, its folder is not visible. Then only the quota at the mount point can be read.
   const folders = below.startsWith("..") ? [point] : [join(point, below)];
   for (let at = folders[0] ?? point; at !== point && at !== "/"; at = dirname(at)) folders.push(dirname(at));
   return folders;
@@ -75,12 +75,12 @@ function quotaOf(folder: string, version: 1 | 2, read: ProcessorSources["read"])
     version === 2
       ? (read(join(folder, "cpu.max")) ?? "").trim().split(" ")
       : [read(join(folder, "cpu.cfs_quota_us")), read(join(folder, "cpu.cfs_period_us"))];
-  // Without a quota, version 2 has the word "max", and version 1 has -1.
+  // Without a quota, `quota` is "max" in version 2 and -1 in version 1. Then `processors` is not above 0.
   const processors = Number(quota) / Number(period);
   return processors > 0 ? processors : Number.POSITIVE_INFINITY;
 }
 
-/** Spaces in paths are written as `\040`. */
+/** `/proc/self/mountinfo` contains escapes such as `\040` for a space in a path. */
 function unescapeOctal(path: string): string {
   return path.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 }

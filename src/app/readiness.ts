@@ -12,7 +12,7 @@ export class Readiness {
     this.#listeners.push(listener);
   }
 
-  /** Notifies the listeners. Call this method when the gateway may have become ready or not ready. */
+  /** Calls all functions that were passed to `onChange`. Call it when the gateway may have become ready or not ready. */
   changed(): void {
     for (const listener of this.#listeners) listener();
   }

@@ -10,8 +10,8 @@ import { redisTlsFiles } from "./options.ts";
 import { openPrivateListener } from "./private-listener.ts";
 
 /**
- * Creates the push source that reads a Redis Stream. If a token is set, also opens the private listener, which adds to the stream.
- * Throws `ConfigError` and `ListenError`.
+ * Creates the push source that reads a Redis Stream. If a push token is set, also opens the private listener, which adds the
+ * published events to the stream. Throws `ConfigError` and `ListenError`.
  */
 export function openRedisSource(config: GatewayConfig, parts: FeedParts): OpenedFeed {
   const { fill, log, metrics, onStateChange } = parts;

@@ -38,7 +38,7 @@ interface RequestPathParts {
   readonly clock: Clock;
 }
 
-/** The way of a request through the gateway: public listeners, RPC layer, pipeline, backend. */
+/** The parts through which each request passes: public listeners, RPC layer, pipeline, backend. */
 export interface RequestPath extends Pick<PublicListeners, "edgeUrl" | "grpcUrl" | "bound" | "sharePorts" | "retire"> {
   /** See `ReloadPart.prepare`. Throws `TlsFilesError` if a TLS file cannot be used. */
   prepare(next: Config): Commit;

@@ -8,11 +8,11 @@ export interface ServiceVariables {
   readonly notifySocket: string | undefined;
   /** WATCHDOG_USEC. */
   readonly watchdogMicroseconds: string | undefined;
-  /** WATCHDOG_PID: the only process that the watchdog watches, if it is set. */
+  /** WATCHDOG_PID. If this variable is set, the watchdog watches only the process with this id. */
   readonly watchdogPid: string | undefined;
 }
 
-/** Interval at which the status is sent, if it has changed. */
+/** Interval at which a changed status is sent, in ms. */
 const STATUS_INTERVAL_MS = 1000;
 
 /**
@@ -41,9 +41,9 @@ export class ServiceManager {
     if (this.#watchdogMs !== undefined) this.#every(this.#watchdogMs, () => this.#send("WATCHDOG=1"));
   }
 
-  /** Runs a reload of the configuration. */
+  /** Runs `work`, which reloads the configuration. Tells the service manager when the reload starts and ends. */
   async reload<T>(work: () => Promise<T>): Promise<T> {
-    // CLOCK_MONOTONIC, which the service manager compares with the time of its signal.
+    // The time of CLOCK_MONOTONIC in µs. The service manager compares it with the time of its reload signal (sd_notify(3)).
     this.#send("RELOADING=1", `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);
     try {
       return await work();

@@ -4,7 +4,7 @@ import { messageOf } from "../core/cause.ts";
 import { StoreError } from "../core/start-error.ts";
 import { createSharedMemory } from "../transport/linux/shared-memory.ts";
 
-/** Whether the stores need memory that the processes of this gateway share, because no shared file is configured. */
+/** Whether the stores need a `SharedMemory`. They need none if a shared file is configured. */
 export function needsSharedMemory(config: Config): boolean {
   return config["stores.shared_file"] === undefined;
 }

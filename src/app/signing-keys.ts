@@ -12,7 +12,7 @@ const CACHED_MS_MAX = 300_000;
 
 interface SigningKeysParts {
   readonly clock: Clock;
-  /** Logs each change of the signing key. Workers have none, because the supervisor logs it. */
+  /** The log for changes of the signing key. It is `undefined` in workers, because the supervisor logs the same change. */
   readonly log?: Log | undefined;
 }
 
@@ -27,7 +27,7 @@ export class SigningKeys implements ReloadPart {
   readonly #parts: SigningKeysParts;
   readonly #timer: Timer;
   #settings: Settings;
-  /** For each key id, the monotonic time in ms at which the key set got the key. It is -Infinity for the keys of the start. */
+  /** The monotonic time in ms at which each key was first published, by key id. -Infinity for keys that were used at the start. */
   readonly #publishedMs = new Map<string, number>();
 
   /** Throws `ConfigError` if a key cannot be read. */
@@ -39,7 +39,7 @@ export class SigningKeys implements ReloadPart {
     this.#timer = setInterval(() => this.check(), CHECK_MS).unref();
   }
 
-  /** Returns the configuration with the seeds themselves instead of files. Reads the files. Throws `ConfigError`. */
+  /** Reads the seed files. Returns the configuration with the contents of these files in `keys.*`. Throws `ConfigError`. */
   inline(config: Config): Config {
     const { current, next, previous } = settingsOf(config, this.#settings.seeds).seeds;
     return {
@@ -62,7 +62,7 @@ export class SigningKeys implements ReloadPart {
     };
   }
 
-  /** Rotates the keys if it is time. */
+  /** Rotates the keys if `keys.rotate_at` has passed. */
   check(): void {
     if (!isDue(this.#settings, this.#parts.clock.now())) return;
     const ring = this.#ringOf(this.#settings);

@@ -10,7 +10,7 @@ import { readIdentity } from "./listeners.ts";
 import { publicTable, redisTlsFiles } from "./options.ts";
 import { upstreamSettings } from "./upstream-settings.ts";
 
-/** The checks of a start that read files or build parts of the gateway. Loading the configuration does not make these checks. */
+/** Checks that read files or build parts of the gateway. A start makes them, but loading the configuration does not. */
 const CHECKS: readonly ((config: Config, clock: Clock) => unknown)[] = [
   (config) => loadSeeds(config),
   (config, clock) => readIdentity(config, clock),

@@ -14,18 +14,18 @@ import type { EventPath } from "./event-path.ts";
 import type { Readiness } from "./readiness.ts";
 import { needsSharedMemory, SharedMemory } from "./shared-memory.ts";
 
-/** The running process that a starting one replaces, and what it hands over. */
+/** The predecessor, and what it hands over to this process. */
 export interface Succession {
   readonly predecessor: Predecessor;
   readonly inheritance: Inheritance;
 }
 
-/** Interval at which the start checks whether the gateway is ready, and at which it reports why it is not, in ms. */
+/** Interval at which a starting process reports to its predecessor why it is not ready yet, in ms. */
 const CHECK_MS = 20;
 
 /**
- * Returns the configuration of a process that replaces another one. The other process still has the ports open, so this process
- * opens them with SO_REUSEPORT. A configured port 0 is replaced by the port of the other process.
+ * Returns the configuration with the ports of the predecessor. The predecessor still has its ports open, so this process opens
+ * them with SO_REUSEPORT. A configured port 0 is replaced by the port of the predecessor.
  */
 export function inheritPorts(config: GatewayConfig, succession: Succession | undefined): GatewayConfig {
   if (succession === undefined) return config;
@@ -51,8 +51,8 @@ export function openSharedMemory(config: Config, succession: Succession | undefi
 }
 
 /**
- * Throws `UpgradeError` if the configured stores are not those of the running process. Both processes admit requests for a
- * while. With different stores, both would admit the same request.
+ * Throws `UpgradeError` if the configured stores are not those of the predecessor. For a while, this process and the predecessor
+ * both admit requests. With different stores, a replayed request could be admitted by both.
  */
 function requireSameStores(config: Config, inheritance: Inheritance): void {
   if (identityOf(config) === inheritance.stores) return;
@@ -61,7 +61,7 @@ function requireSameStores(config: Config, inheritance: Inheritance): void {
   );
 }
 
-/** Throws `UpgradeError` if the opened stores are not those of the running process, for example because the file was deleted. */
+/** Throws `UpgradeError` if the open stores are not those of the predecessor, for example if the shared file was replaced. */
 export function requireSameMemory({ replayCoverageStartMs }: Stores, succession: Succession | undefined): void {
   if (succession === undefined || finite(replayCoverageStartMs) === succession.inheritance.storesCreatedMs) return;
   throw new UpgradeError("stores.shared_file is not the file of the running gateway: restart the gateway instead");
@@ -74,8 +74,8 @@ export function answersOf({ answers, memoryAnswers }: Stores, succession: Succes
 }
 
 /**
- * Waits until the push feed is up and the history is filled. So a process that replaces another one accepts its first
- * connection when it can serve it.
+ * Waits until this process is ready: for example, until the push feed is up and the replay buffers are filled. So the process can
+ * serve the first connection that it accepts.
  */
 export async function untilReady(readiness: Readiness, { predecessor }: Succession): Promise<void> {
   for (let reasons = readiness.reasons(); reasons.length > 0; reasons = readiness.reasons()) {
@@ -88,13 +88,13 @@ export interface Estate {
   readonly config: Config;
   readonly stores: Stores;
   readonly memory: SharedMemory | undefined;
-  /** The ports of the public listeners. Other processes can already open them. */
+  /** The ports of the public listeners. Other processes of the gateway can already listen on them. */
   readonly ports: Readonly<Record<"edge" | "grpc", number>>;
   readonly admin: Listener;
   readonly events: Pick<EventPath, "checkpoint" | "privateListener">;
 }
 
-/** Returns what a successor gets, and lets it open the ports of the other listeners. Throws `UpgradeError`. */
+/** Returns what a successor gets. Lets it listen on the ports of the admin and private listeners. Throws `UpgradeError`. */
 export function bequeath({ config, stores, memory, ports, admin, events }: Estate): Inheritance {
   if (needsSharedMemory(config) && memory === undefined)
     throw new UpgradeError("the stores are in the private memory of this process: restart the gateway instead");
@@ -117,7 +117,7 @@ export function ownAnswers({ memoryAnswers }: Stores, store: AnswerStore): OwnAn
   return memoryAnswers && { store, handOver: () => memoryAnswers.handOver() };
 }
 
-/** Returns a digest, because the URL of Redis may contain a password. */
+/** Returns an identity of the configured stores. It is a digest, because the URL of Redis may contain a password. */
 function identityOf(config: Config): string {
   const { "stores.kind": kind, "stores.shared_file": file, "stores.redis.url": url, "stores.redis.prefix": prefix } = config;
   const settings = kind === "redis" ? [kind, url, prefix] : [kind, file];

@@ -45,8 +45,8 @@ export interface SupervisorOptions extends GatewayOptions {
 }
 
 /**
- * Starts a gateway with several worker processes. This process is the supervisor: it has the push feed, the hub with the history, the admin
- * listener and the configuration. The workers accept connections, run the pipeline and hold the streams.
+ * Starts a gateway with several worker processes. This process is the supervisor: it has the push feed, the hub, the replay
+ * buffers, the admin listener and the configuration. The workers accept connections, run the pipeline and hold the streams.
  *
  * Throws as `startGateway` does, and `WorkerError` if a worker cannot start.
  */
@@ -94,7 +94,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Repla
     },
   });
   undo.defer(() => events.stop());
-  // The workers get the seeds of the keys, so that all processes have the same ones.
+  // The workers get the seeds of the signing keys, so that all processes sign with the same key.
   let current = signing.inline(config);
   const pool = new WorkerPool({
     count: workers,
@@ -108,8 +108,8 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Repla
     random: Math.random,
   });
   undo.defer(() => pool.close());
-  // Each message adds one entry to a worker's revocation log. So that log stays at the same position (`mark`) as the
-  // supervisor's.
+  // Each message adds one entry to the revocation log of each worker. The supervisor's log has already got the same entry. So
+  // all logs stay at the same position (`mark`).
   revocations.join({
     revoke(revocation) {
       pool.broadcast({ type: "revoke", revocation, mark: revocations.mark() });
@@ -216,8 +216,8 @@ interface Start {
 }
 
 /**
- * Returns the start message of a worker. `addresses`: those of the first worker, whose ports all later workers use. The first
- * worker opens the ports without SO_REUSEPORT. So the start fails if another program uses a port.
+ * Returns the start message of a worker. `addresses` are the addresses of the first worker. All later workers use its ports. For
+ * the first worker, `addresses` is `undefined`: it opens the ports without SO_REUSEPORT, and fails if another program uses one.
  */
 function startMessage(config: Config, { addresses, ...start }: Start): ToWorker {
   if (addresses === undefined) return { type: "start", config, ...start };

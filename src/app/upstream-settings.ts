@@ -4,10 +4,10 @@ import type { Config } from "../config/schema.ts";
 /** Name of the only upstream if `backend.url` is set instead of `upstreams`. */
 const ONLY_UPSTREAM = "backend";
 
-/** Converts the configuration to the options of the backend's addresses. */
+/** Converts the configuration to the options of the upstreams. */
 export function upstreamSettings(config: Config): UpstreamSettings {
   const { "backend.url": url, upstreams, "workers.count": count } = config;
-  // `serve` replaces `auto` by a number if there are several workers.
+  // If the gateway has several workers, `serve` has replaced `auto` by their number.
   const workers = count === "auto" ? 1 : count;
   const file = (setting: "backend.ca_file" | "backend.certificate_file" | "backend.key_file" | "backend.token_file") => {
     return { setting, path: config[setting] };
@@ -21,7 +21,7 @@ export function upstreamSettings(config: Config): UpstreamSettings {
     responseTimeoutMs: config["backend.response_timeout_ms"],
     retriesMax: config["backend.retries_max"],
     retryBudgetPercent: config["backend.retry_budget_percent"],
-    // Each worker balances by itself. So each worker gets its part of the limits.
+    // Each worker counts only its own backend calls. So each worker gets an equal part of both limits.
     requestsMax: Math.ceil(config["backend.requests_max"] / workers),
     pendingMax: Math.ceil(config["backend.pending_max"] / workers),
     panicPercent: config["backend.panic_percent"],

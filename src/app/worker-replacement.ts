@@ -3,7 +3,7 @@ import type { Log } from "../core/telemetry.ts";
 import type { UpgradeOutcome } from "../core/upgrade.ts";
 
 export interface WorkerReplacementParts {
-  /** Replaces all workers, one after the other. `undefined` if there are none. */
+  /** Replaces all workers, one after the other. Resolves to their number. `undefined` if the gateway has no workers. */
   readonly replace: (() => Promise<number>) | undefined;
   /** Returns the reason why no worker may be replaced now. */
   readonly obstacle: () => string | undefined;
@@ -11,8 +11,8 @@ export interface WorkerReplacementParts {
 }
 
 /**
- * Replaces the workers, one after the other, but not the supervisor. So the new workers run the executable of the supervisor, even
- * if its file was replaced. They also get its current configuration.
+ * Replaces the workers, one after the other, but not the supervisor. The new workers get the current configuration. They run the
+ * same executable as the supervisor, even if the file of the executable was replaced.
  */
 export class WorkerReplacement {
   readonly #parts: WorkerReplacementParts;
@@ -22,7 +22,7 @@ export class WorkerReplacement {
     this.#parts = parts;
   }
 
-  /** The reason why no process of the gateway may be replaced now; `undefined` if there is none. */
+  /** The reason why no process of the gateway may be replaced now; `undefined` while no workers are being replaced. */
   get activity(): string | undefined {
     return this.#isRunning ? "workers are being replaced" : undefined;
   }

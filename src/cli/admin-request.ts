@@ -13,7 +13,6 @@ import { reportFailure } from "./failure.ts";
 /** Maximum size of an answer that is read, in bytes. Every answer of a gateway is shorter. */
 const ANSWER_BYTES_MAX = 4 * 1024 * 1024;
 
-/** An answer of the admin listener. */
 export interface AdminAnswer {
   readonly httpStatus: number;
   readonly status: string;
@@ -41,7 +40,7 @@ export async function runAdminCommand(
   }
 }
 
-/** Sends a JSON body to a path on an admin listener. Resolves as `askAdmin`. */
+/** Sends a JSON body to a path on an admin listener. Resolves to the same values as `askAdmin`. */
 export function postAdmin(url: URL, timeoutMs: number, body: object): Promise<AdminAnswer | string> {
   const headers = { "content-type": "application/json" };
   return askAdmin(url, timeoutMs, { method: "POST", headers, body: JSON.stringify(body) });

@@ -13,12 +13,11 @@ import { systemFetch } from "./session/fetch.ts";
 import { DEFAULT_URL } from "./session/gateway-url.ts";
 import { Trace } from "./session/trace.ts";
 
-/** What a command of the client works with. */
 export interface ClientContext {
   readonly environment: ClientEnvironment;
   readonly output: Output;
   readonly profile: Profile;
-  /** Sends HTTP requests. With `--verbose` it shows each of them. */
+  /** Sends HTTP requests. With `--verbose`, prints each request to standard error. */
   readonly fetch: Fetch;
   /** Prints what was signed and what was verified. `undefined` without `--verbose`. */
   readonly trace: Trace | undefined;
@@ -75,7 +74,7 @@ function interruptedText({ messageType }: ClientContext): string {
   return messageType === undefined ? "interrupted" : "interrupted; the command may have been executed";
 }
 
-/** Returns a signal that aborts at the first stop signal. The second one ends the process. */
+/** Returns an AbortSignal that aborts at the first SIGINT, SIGTERM or SIGHUP. The second of these ends the process. */
 function stopped(): AbortSignal {
   const controller = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {

@@ -10,7 +10,8 @@ import { COMPLETION, SHELLS } from "./specs/completion.ts";
 export const HELP = helpOf(COMPLETION);
 
 /**
- * `sallyport completion`: prints the completion script of a shell. The script runs it again to get the candidates for a word.
+ * `sallyport completion`: prints the completion script of a shell. To complete a word, the script runs
+ * `sallyport completion candidates`.
  */
 export async function run(args: readonly string[]): Promise<number> {
   if (args[0] === "candidates" && args[1] === "--") return printCandidates(args.slice(2));

@@ -21,7 +21,10 @@ export interface CheckOptions {
 
 type Verdict = "ok" | "warning" | "error";
 
-/** `sallyport config check`: prints each problem of the configuration on one line. With `isProbing`, also runs the probes. */
+/**
+ * `sallyport config check`: prints each problem of the configuration on one line. With `isProbing`, also tests the servers, files
+ * and ports that the configuration names.
+ */
 export async function checkConfig({ argv, env, isProbing = false }: CheckOptions, output: Output): Promise<ExitCode> {
   let secretConfigFile: string | undefined;
   const { config, problems, settings } = resolveConfig({
@@ -53,7 +56,7 @@ export async function checkConfig({ argv, env, isProbing = false }: CheckOptions
   return findings.some(({ verdict }) => verdict === "error") ? EXIT.failed : EXIT.done;
 }
 
-/** Width of the longest verdict. */
+/** Number of characters of the longest `Verdict`. */
 const VERDICT_WIDTH = 7;
 
 function print(output: Output, verdict: Verdict, text: string): Promise<void> {

@@ -2,7 +2,7 @@ import type { StateDetail, SubscriptionState } from "../client/subscription-even
 import type { ClientContext } from "./client-command.ts";
 import { failureOf } from "./session/failure-report.ts";
 
-/** Tells people on standard error when the events of `listen` stop and start again. */
+/** Prints notes on standard error when the connection of `listen` opens, is lost, and opens again. */
 export class ConnectionNotes {
   readonly #context: ClientContext;
   readonly #end: () => void;
@@ -13,7 +13,7 @@ export class ConnectionNotes {
    */
   firstFailure: unknown;
 
-  /** `end` ends the subscription. */
+  /** `end` is called to end the subscription if the first connection attempt fails. */
   constructor(context: ClientContext, end: () => void) {
     this.#context = context;
     this.#end = end;

@@ -21,9 +21,8 @@ export interface ScenarioParts {
   readonly devBackendUrl: string;
   /** Creates a connect-es transport to the gateway. The scenario calls this function once for each client. */
   readonly newTransport: () => Transport;
-  /** Prints one line of output. */
   readonly print: (line: string) => void;
-  /** Stops the gateway. The scenario calls this function once, in its last step. */
+  /** Stops the gateway. The scenario calls this function at most once, in its last step. */
   readonly stopGateway: () => Promise<void>;
   readonly stepTimeoutMs?: number | undefined;
   /** A monotonic clock, in milliseconds. */

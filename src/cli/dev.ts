@@ -86,8 +86,8 @@ interface StarterParts {
 }
 
 /**
- * Returns the function that starts a gateway. All gateways that it starts share one checkpoint of the push feed. So clients can
- * resume after a restart.
+ * Returns the function that starts a gateway. All gateways that this function starts share one checkpoint of the push feed, so
+ * that clients can resume after a restart.
  */
 function starter({ backend, log, metrics, page }: StarterParts): StartGateway {
   const checkpoints = new MemoryCheckpoint();

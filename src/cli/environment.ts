@@ -1,6 +1,5 @@
 import { PROFILE_VARIABLE } from "../config/variables.ts";
 
-/** The environment of this process. */
 export function processEnvironment(): Record<string, string | undefined> {
   return process.env;
 }

@@ -37,7 +37,7 @@ export class EventPrinter {
   }
 }
 
-/** The payload is copied as text, so that numbers keep all their digits. */
+/** Returns the event as one line of JSON. The payload is copied as text, so that numbers keep all their digits. */
 function jsonLine(event: SubscriptionEvent): string {
   const { eventType, eventId, audience, timestampMs, evidence } = event;
   const fields = {

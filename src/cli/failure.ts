@@ -17,7 +17,7 @@ const LISTEN_SETTINGS: Readonly<Record<string, string>> = {
  * - 2 if the configuration or the command line is wrong;
  * - 1 for any other failure. An unexpected error is printed with its stack.
  *
- * `inUse` is appended if the port of a listener is in use.
+ * `inUse` is added to the printed message if the port of a listener is in use.
  */
 export function reportFailure(error: unknown, inUse = ""): number {
   const setting = error instanceof ListenError ? LISTEN_SETTINGS[error.what] : undefined;

@@ -37,7 +37,7 @@ export async function run(args: readonly string[]): Promise<number> {
   return 0;
 }
 
-/** Returns the options, or a description of the problem. It quotes no argument, because an argument may be a seed. */
+/** Returns the options, or a description of the problem. The description quotes no argument, because an argument may be a seed. */
 function parse(args: readonly string[]): { readonly out: string | undefined } | string {
   let out: string | undefined;
   for (let at = 0; at < args.length; at++) {

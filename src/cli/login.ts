@@ -117,7 +117,7 @@ async function pendingOf(context: ClientContext, args: Arguments): Promise<Pendi
   return { challengeId, url, email: own?.email ?? "" };
 }
 
-/** Selects the gateway of `--url`, or of the profile. */
+/** Selects the gateway of `--url`, else of the profile, else of `DEFAULT_URL`. Resolves to its URL. */
 async function chosenUrl(context: ClientContext, { args }: LoginRequest): Promise<string> {
   const given = args.value("url");
   const url = given === undefined ? ((await context.profile.login())?.url ?? DEFAULT_URL) : parseGatewayUrl(given);
@@ -167,7 +167,7 @@ async function complete(
   code: string,
 ): Promise<ExitCode> {
   const { profile, fetch, signal } = context;
-  // A code works only once. This write fails before the code is used if the profile's folder is not writable.
+  // A code works only once. If the profile's folder is not writable, this write fails, and the code is not used.
   await profile.savePendingLogin({ challengeId, url, email });
   const jwk = await newPrivateJwk(algorithm);
   const deviceKey = await deviceKeyOf(jwk);

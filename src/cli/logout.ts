@@ -26,7 +26,7 @@ export function run(args: readonly string[]): Promise<number> {
   });
 }
 
-/** Returns the problem of a login file that cannot be used. The file is deleted all the same. */
+/** Returns the error of a login file that cannot be used, because `logout` also deletes such a file. Throws any other error. */
 function problemOf(error: unknown): PrivateFileError {
   if (error instanceof PrivateFileError) return error;
   throw error;

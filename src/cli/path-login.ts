@@ -8,7 +8,7 @@ const GUEST_PATH = "/api/v1/public/auth/guest";
 /** Options of the login by e-mail code. No other login has them. */
 const EMAIL_OPTIONS = ["email", "challenge", "code", "code-from-stdin"];
 
-/** The call of a login that is not by e-mail code. */
+/** The call of a login without an e-mail code, such as a guest login. */
 export interface PathLoginCall {
   readonly path: string;
   readonly fields: Readonly<Record<string, JsonValue>>;
@@ -16,7 +16,7 @@ export interface PathLoginCall {
 
 /**
  * Returns the call that `--guest` or `--path` names, with the fields of `--fields`. Returns `undefined` for a login by e-mail
- * code. Rejects with `UsageError`.
+ * code. Rejects with `UsageError` if an option is invalid or excludes another.
  */
 export async function pathLoginOf(args: Arguments, signal: AbortSignal): Promise<PathLoginCall | undefined> {
   const path = args.has("guest") ? GUEST_PATH : args.value("path");

@@ -1,6 +1,6 @@
 import type { HttpEndpoint } from "../core/http-endpoint.ts";
 
-/** Loads the playground. Call this only if it is enabled: its page is large. */
+/** Loads the playground. Call this only if the playground is enabled, because its page is large. */
 export async function playgroundEndpoints(): Promise<HttpEndpoint[]> {
   const [playground, { pageFiles }] = await Promise.all([
     import("../dev/playground/endpoints.ts"),

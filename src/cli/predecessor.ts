@@ -3,14 +3,17 @@ import { UPGRADE_VARIABLE } from "../config/variables.ts";
 import { systemClock } from "../core/clock.ts";
 import { Predecessor } from "../upgrade/predecessor.ts";
 
-/** Whether this process was started to replace a running gateway. Removes the mark, so that child processes do not have it. */
+/**
+ * Returns true if this process was started to replace a running gateway. Deletes the variable that marks it, so that child
+ * processes do not inherit the variable.
+ */
 export function takeUpgradeMark(env: Record<string, string | undefined>): boolean {
   const isMarked = env[UPGRADE_VARIABLE] !== undefined && process.send !== undefined;
   delete env[UPGRADE_VARIABLE];
   return isMarked;
 }
 
-/** Returns the running gateway that has started this process to replace it. */
+/** Returns the running gateway that this process replaces. That gateway has started this process. */
 export function connectPredecessor(): Predecessor {
   return new Predecessor({
     channel: {

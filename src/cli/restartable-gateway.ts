@@ -30,7 +30,7 @@ export class RestartableGateway {
     this.#running = running;
     this.#start = start;
     this.#log = log;
-    // Without this handler, a failed restart is an unhandled rejection while nobody waits for `failed`.
+    // Without this handler, a failed restart is an unhandled rejection if nobody waits for `failed`.
     this.failed.catch(() => {});
   }
 
@@ -47,7 +47,7 @@ export class RestartableGateway {
     return this.#running;
   }
 
-  /** Rejects with the error of a failed restart. The gateway is then stopped. The promise never resolves. */
+  /** A promise that rejects with the error of a failed restart and never resolves. After the failure, the gateway is stopped. */
   get failed(): Promise<never> {
     return this.#failure.promise;
   }
@@ -63,14 +63,14 @@ export class RestartableGateway {
     return this.#restarting;
   }
 
-  /** Waits for the end of a running restart, then stops the gateway. Resolves as `Gateway.stop`. */
+  /** Waits for the end of a running restart, then stops the gateway. Resolves to the result of `Gateway.stop`. */
   async stop(): Promise<boolean> {
     this.#isStopping = true;
     await this.#restarting;
     return this.#running.stop();
   }
 
-  /** As `Gateway.reload`. The next restart applies all settings of the new configuration, except the signing key. */
+  /** Like `Gateway.reload`. The next restart applies all settings of the new configuration, except the signing key. */
   async reload(load: () => Config): Promise<ReloadOutcome> {
     const keptKey = { "keys.current": this.#config["keys.current"], "keys.current_file": this.#config["keys.current_file"] };
     let loaded: Config | undefined;
@@ -104,7 +104,7 @@ export class RestartableGateway {
   }
 }
 
-/** Adds a random signing key if none is configured. Otherwise, each start would use a new key, and no client could resume. */
+/** Adds a random signing key if none is configured. Without it, each start would use another key, and no client could resume. */
 function withKey(config: Config): Config {
   if (config["keys.current"] !== undefined || config["keys.current_file"] !== undefined) return config;
   return { ...config, "keys.current": Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("base64") };

@@ -16,8 +16,8 @@ export interface ImportFileOptions extends ImportOptions {
 }
 
 /**
- * `sallyport routes import`: writes the routes of an OpenAPI document as TOML. Reports the operations without a route on standard
- * error.
+ * `sallyport routes import`: writes the routes of an OpenAPI document as TOML. Standard error names each operation for which no
+ * route was written, with the reason.
  */
 export async function importFile({ file, out, ...options }: ImportFileOptions, output: Output): Promise<ExitCode> {
   if (options.basePath?.startsWith("/") === false) throw new UsageError("--base-path starts with a slash");

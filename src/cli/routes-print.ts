@@ -23,7 +23,7 @@ const COLUMNS: Readonly<Record<string, (route: ReportedRoute) => string>> = {
   "written in": ({ source }) => source,
 };
 
-/** `sallyport routes`: prints the route table as the gateway sees it. The problems of a wrong configuration go to standard error. */
+/** `sallyport routes`: prints the route table that the gateway uses. The problems of a wrong configuration go to standard error. */
 export async function printRoutes(argv: readonly string[], output: Output, isJson: boolean): Promise<ExitCode> {
   const resolution = resolveConfig({ argv, overrides: SERVE_DEFAULTS });
   const { problems } = resolution;

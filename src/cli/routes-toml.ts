@@ -10,7 +10,7 @@ const SUMMARY_CHARS_MAX = 100;
 export interface TomlOptions {
   /** The name of the OpenAPI document. */
   readonly file: string;
-  /** The origin of the document's server, if it has one. */
+  /** The origin of the document's first server. Empty if the document has no absolute server URL. */
   readonly origin: string;
 }
 
@@ -33,7 +33,7 @@ export function routesToml({ routes, leftOut }: ImportResult, { file, origin }: 
     .join("\n\n")}\n`;
 }
 
-/** Names an operation on one line. */
+/** Returns the method, path and id of an operation, on one line. */
 export function shownOperation({ method, path, operationId }: OperationName): string {
   return printableLine(`${method} ${path}${operationId === undefined ? "" : ` (${operationId})`}`);
 }
@@ -49,7 +49,7 @@ function leftOutLines(leftOut: readonly LeftOut[]): string[] {
   return ["Left out:", ...leftOut.map(({ operation, reason }) => `${shownOperation(operation)}: ${reason}`)].map(comment);
 }
 
-/** Returns a comment of one line, whatever the text contains. */
+/** Returns the text as a TOML comment of one line. Line breaks in the text are escaped. */
 function comment(text: string): string {
   return `# ${printableLine(text)}`;
 }

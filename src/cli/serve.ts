@@ -41,7 +41,7 @@ sallyport upgrade --help).
 Exit codes: 0 after a stop; 1 if calls were aborted at shutdown.deadline_ms, or if the start failed; 2 if the
 configuration is invalid.`;
 
-/** Returns the configuration with the number of workers that `auto` stands for. */
+/** Returns the configuration. If `workers.count` is `auto`, replaces it by the number of workers. */
 function withCount(config: Config, workers: number): Config {
   return config["workers.count"] === "auto" ? { ...config, "workers.count": workers } : config;
 }

@@ -2,8 +2,8 @@ import { type Clock, systemClock } from "../core/clock.ts";
 import type { BatchedLog } from "../observe/log.ts";
 
 /**
- * After the first stop signal, further stop signals are ignored for this time, in ms. The reason: under `bun run`, Ctrl-C sends
- * the signal twice. The terminal sends it once, and `bun run` forwards it once.
+ * After the first stop signal, further stop signals are ignored for this time, in ms. Under `bun run`, Ctrl-C sends two signals:
+ * one comes from the terminal, and `bun run` forwards another.
  */
 const SAME_STOP_MS = 1000;
 
@@ -45,8 +45,8 @@ export function holdSignals(): HeldSignals {
 }
 
 /**
- * Handles a signal that would end the process. Create it when the process starts. A signal that arrives before `start` is
- * handled when `start` is called.
+ * Handles a signal that ends the process by default. Create the handler when the process starts. If the signal arrives before
+ * the call of `start`, `start` handles it.
  */
 export class HeldSignal {
   #handle: (() => void) | undefined;

@@ -1,7 +1,7 @@
 import type { SubscriptionEvent } from "../client/subscription-event.ts";
 import { UsageError } from "./arguments/usage-error.ts";
 
-/** One word of `--types`: an event type, a prefix such as `chat.*`, or `*`. */
+/** One entry of the list `--types`: an event type, a prefix such as `chat.*`, or `*`. */
 const PATTERN = /^(?:[a-z][a-z0-9_.]{0,127}|(?:[a-z][a-z0-9_]*\.){0,64}\*)$/;
 
 /** Selects the events that `listen` prints. Without `--types`, it prints the events of the backend and every resync. */

@@ -7,13 +7,13 @@ export const HELP = `usage: sallyport worker
 
 A worker process of \`sallyport serve\`. The gateway starts it by itself.`;
 
-/** `sallyport worker`: a worker process. It obeys its supervisor only, and ends when the supervisor ends. */
+/** `sallyport worker`: a worker process. Only its supervisor controls it. The worker ends when the supervisor ends. */
 export async function run(): Promise<number> {
   if (process.send === undefined) {
     console.error("sallyport: `worker` is started by `sallyport serve` only");
     return 2;
   }
-  // A terminal sends its signals to all processes of the gateway. The supervisor decides what they mean.
+  // A terminal sends its signals to all processes of the gateway. Only the supervisor handles them.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR2"] as const) process.on(signal, () => {});
   process.on("disconnect", () => process.exit(1));
   let flush = async () => {};

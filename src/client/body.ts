@@ -13,7 +13,7 @@ export async function readBody(response: Response, bytesMax: number): Promise<Ui
 }
 
 /**
- * Yields the chunks of a body. Cancels the body if the iteration ends early. Some browsers cannot iterate a body themselves.
+ * Yields the chunks of a body. Cancels the body if the iteration ends early. In some browsers, a `ReadableStream` is not iterable.
  */
 export async function* chunksOf(body: ReadableStream<Uint8Array> | null): AsyncGenerator<Uint8Array, void, undefined> {
   const reader = body?.getReader();

@@ -7,7 +7,7 @@ export class CallSignal {
   readonly #given: AbortSignal | undefined;
   readonly #onAbort = () => this.#controller.abort(ConnectError.from(this.#given?.reason, Code.Canceled));
 
-  /** `timeoutMs`: no timeout if it is 0 or missing. */
+  /** If `timeoutMs` is 0 or missing, there is no timeout. */
   constructor(given: AbortSignal | undefined, timeoutMs: number | undefined) {
     this.#given = given;
     if (given?.aborted) this.#onAbort();
@@ -22,7 +22,7 @@ export class CallSignal {
     return this.#controller.signal;
   }
 
-  /** Returns the error of the call. After an abort, this is the signal's reason: runtimes throw different errors. */
+  /** Returns the error of the call. After an abort, this is the signal's reason, because runtimes throw different errors. */
   errorOf(thrown: unknown): ConnectError {
     return ConnectError.from(this.signal.aborted ? this.signal.reason : thrown);
   }

@@ -17,7 +17,6 @@ interface Command {
   readonly payloadBytes: Uint8Array;
 }
 
-/** What a sender works with. */
 export interface CommandSenderParts {
   readonly signer: RequestSigner;
   readonly calls: SignedCalls;
@@ -26,7 +25,7 @@ export interface CommandSenderParts {
   readonly retry: RetryOptions | false | undefined;
 }
 
-/** Signs and sends commands. A repeat never executes a command twice: proto/client.md, "Clock and repeats". */
+/** Signs and sends commands. Rules for repeats: proto/client.md, "Clock and repeats" and "Keep an answer". */
 export class CommandSender {
   readonly #parts: CommandSenderParts;
 

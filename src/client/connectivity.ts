@@ -1,11 +1,11 @@
-/** `offline` and `online`: the network was lost or is back. `visible`: the page is visible again, or the device woke up. */
+/** `offline`: the network was lost. `online`: it is back. `visible`: the page is visible again, or the device woke up. */
 export type ConnectivityChange = "offline" | "online" | "visible";
 
 /** Tells whether the device has a network. A subscription pauses while the device has none. */
 export interface Connectivity {
-  /** True only if the platform is sure that there is no network. */
+  /** Returns true only if the platform reports that there is no network. */
   isOffline(): boolean;
-  /** Calls `onChange` at each change. Returns a function that ends the calls. */
+  /** Calls `onChange` at each change. Returns a function that stops these calls. */
   watch(onChange: (change: ConnectivityChange) => void): () => void;
 }
 

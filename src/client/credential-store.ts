@@ -2,7 +2,7 @@ import type { DeviceKey, ExportableDeviceKey } from "./device-key.ts";
 import { SallyportError } from "./errors.ts";
 import type { SessionCredentials } from "./login.ts";
 
-/** Keeps the credentials of one device session over a restart of the app. All methods reject with `KeyStoreError`. */
+/** Stores the credentials of one device session. A method that fails rejects with `KeyStoreError`. */
 export interface CredentialStore {
   /** Resolves to the stored credentials, or to `undefined` if there are none. */
   load(): Promise<SessionCredentials | undefined>;
@@ -13,11 +13,11 @@ export interface CredentialStore {
 }
 
 /**
- * Credentials cannot be stored or loaded. Its `code` is one of these:
+ * The error if credentials cannot be stored or loaded. Its `code` is one of these:
  * - `key_not_storable`: this store cannot keep a key of this kind.
  * - `store_unavailable`: the storage cannot be read or written.
- * - `store_unsafe`: others may read or change the file.
- * - `store_damaged`: the stored data are not what the store has written.
+ * - `store_unsafe`: the file is not a regular file, or others may read or change it.
+ * - `store_damaged`: the store cannot read the stored data as credentials.
  */
 export class KeyStoreError extends SallyportError {
   constructor(

@@ -2,7 +2,7 @@ import { base64Decode } from "@bufbuild/protobuf/wire";
 import { copyOf } from "./bytes.ts";
 import { loadEd25519 } from "./noble.ts";
 
-/** Ed25519 signatures by WebCrypto, or by @noble/ed25519 where WebCrypto does not support Ed25519. */
+/** This file makes and verifies Ed25519 signatures with WebCrypto. If WebCrypto lacks Ed25519, it uses @noble/ed25519. */
 
 const ED25519 = "Ed25519";
 const SEED_BYTES = 32;
@@ -14,10 +14,10 @@ const PKCS8_PREFIX = [48, 46, 2, 1, 0, 48, 5, 6, 3, 43, 101, 112, 4, 34, 4, 32];
 /** Signs the message. Resolves to the 64-byte signature. */
 export type Sign = (message: Uint8Array) => Promise<Uint8Array>;
 export type Verify = (message: Uint8Array, signature: Uint8Array) => Promise<boolean>;
-/** The functions of WebCrypto that this package uses. `null` where there is no WebCrypto, such as on a page over plain HTTP. */
+/** The functions of WebCrypto that this package uses. `null` if there is no WebCrypto, such as on a page over plain HTTP. */
 export type Subtle = Pick<SubtleCrypto, "importKey" | "exportKey" | "generateKey" | "sign" | "verify"> | null;
 
-/** Returns the WebCrypto of the runtime. Its type says that it always exists, which is not true. */
+/** Returns the WebCrypto of the runtime, or `null` if there is none. Its TypeScript type does not show that it can be missing. */
 export function systemSubtle(): Subtle {
   return globalThis.crypto?.subtle ?? null;
 }
@@ -63,8 +63,8 @@ async function nobleVerifier(publicKey: Uint8Array): Promise<Verify> {
 }
 
 /**
- * The y coordinates of the 8 curve points of small order, little-endian, with the sign bit cleared. The rows belong to the
- * orders 4, 1, 2, 8 and 8.
+ * The y coordinates of the 8 curve points of small order, little-endian, with the sign bit cleared. Points that differ only in
+ * this bit share a row. The points of the rows have the orders 4, 1, 2, 8 and 8.
  */
 const SMALL_ORDER_Y: ReadonlySet<string> = new Set([
   "0000000000000000000000000000000000000000000000000000000000000000",
@@ -74,12 +74,12 @@ const SMALL_ORDER_Y: ReadonlySet<string> = new Set([
   "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
 ]);
 
-/** Matches a y that is not canonical: at least the field's prime, which is `ed ff … ff 7f` in little-endian order. */
+/** Matches a y coordinate that is not canonical: it is at least the prime of the field (little-endian `ed ff … ff 7f`). */
 const NOT_CANONICAL_Y = /^(?:e[d-f]|f.)f{60}7f$/;
 
 /**
- * Returns true if a key must reject every signature. This is a key of small order, a key that is not canonical (RFC 8032
- * 5.1.3), or a key that is not 32 bytes long. Anybody can forge signatures for a key of small order.
+ * Returns true if every signature by this key must be rejected. The key then has a small order, is not canonical (RFC 8032
+ * 5.1.3), or is not 32 bytes long. Anybody can forge signatures for a key of small order.
  */
 export function isWeakPublicKey(raw: Uint8Array): boolean {
   if (raw.byteLength !== PUBLIC_KEY_BYTES) return true;
@@ -89,13 +89,13 @@ export function isWeakPublicKey(raw: Uint8Array): boolean {
   return NOT_CANONICAL_Y.test(y) || SMALL_ORDER_Y.has(y);
 }
 
-/** Resolves to `undefined` if WebCrypto does not exist or does not support the algorithm or these bytes. */
+/** Runs a call of WebCrypto. Resolves to `undefined` if WebCrypto is missing, or if the call fails. */
 async function unlessUnsupported<T>(call: () => Promise<T> | undefined): Promise<T | undefined> {
   try {
     return await call();
   } catch {
     // Runtimes report an unknown algorithm by different errors, so every error counts as unsupported.
-    // Invalid bytes are also rejected by @noble/ed25519, which is tried next.
+    // If the bytes of the key are invalid, @noble/ed25519, which is tried next, rejects them too.
     return undefined;
   }
 }

@@ -3,26 +3,26 @@ import { joinBytes } from "./bytes.ts";
 
 /** One message of a stream: Connect, "Streaming-RPC"; gRPC, "Length-Prefixed-Message". */
 export interface StreamEnvelope {
-  /** The first byte. Its bits depend on the protocol. */
+  /** The first byte. The meaning of its bits depends on the protocol. */
   readonly flags: number;
   readonly data: Uint8Array;
 }
 
 const HEAD_BYTES = 5;
 
-/** Splits the chunks of a stream into envelopes: a byte of flags, the length as 32-bit big-endian number, and the data. */
+/** Splits the bytes of a stream into messages: a byte of flags, the length as 32-bit big-endian number, and the data. */
 export class EnvelopeDecoder {
   readonly #dataBytesMax: number;
   #chunks: Uint8Array[] = [];
   #size = 0;
-  /** The number of buffered bytes at which decoding continues. Smaller chunks are only collected, not joined. */
+  /** Decoding continues when this number of bytes is buffered. Until then, chunks are collected, but not joined. */
   #needed = HEAD_BYTES;
 
   constructor(dataBytesMax: number) {
     this.#dataBytesMax = dataBytesMax;
   }
 
-  /** Yields the envelopes that the chunk completes. Throws `ConnectError` if one is larger than the maximum. */
+  /** Yields the messages that the chunk completes. Throws `ConnectError` if a message is larger than the maximum. */
   *decode(chunk: Uint8Array): Generator<StreamEnvelope, void, undefined> {
     this.#chunks.push(chunk);
     this.#size += chunk.byteLength;

@@ -11,7 +11,7 @@ export interface SallyportErrorFields {
   readonly retryAfterMs?: number | undefined;
 }
 
-/** The base class of all errors that this package throws, except for wrong arguments (`TypeError`, `RangeError`). */
+/** The base class of all errors of this package, except the errors for wrong arguments (`TypeError`, `RangeError`). */
 export class SallyportError extends Error {
   /**
    * The kind of failure:
@@ -25,7 +25,7 @@ export class SallyportError extends Error {
   /**
    * True if the same call may succeed when it is made again.
    *
-   * It does not mean that a repeat is safe: the first call may have been executed. See the option `idempotencyKey`.
+   * A repeat may still be unsafe: the first call may have been executed. See the option `idempotencyKey`.
    */
   readonly retryable: boolean;
   /** How long to wait before a repeat, in ms; `undefined` if the gateway gave no delay. */
@@ -41,22 +41,23 @@ export class SallyportError extends Error {
   }
 }
 
-/** Codes of failures that may pass. The codes in `RETRYABLE_WITHOUT_REASON` may pass only if the error has no reason. */
+/** Codes of failures that may be temporary, whether or not the error has a reason. */
 const RETRYABLE_CODES: ReadonlySet<Code> = new Set([Code.Unavailable, Code.DeadlineExceeded, Code.Aborted]);
-/** Codes of failures that may be temporary, unless the error has a reason. */
+/** Codes of failures that may be temporary only if the error has no reason. */
 const RETRYABLE_WITHOUT_REASON: ReadonlySet<Code> = new Set([Code.Unknown, Code.Internal, Code.DataLoss]);
-/** Temporary reasons of code `resource_exhausted`. `REQUEST_TOO_LARGE` has the same code and is permanent. */
+/** Temporary reasons of code `resource_exhausted`. `REQUEST_TOO_LARGE` has the same code, but is permanent. */
 const RETRYABLE_REASONS: ReadonlySet<string | undefined> = new Set(["RATE_LIMITED", "TOO_MANY_STREAMS", "SLOW_CONSUMER"]);
 
 /**
- * The gateway refused a call or ended a stream, or the call failed on its way. The `cause` is the `ConnectError`.
+ * The gateway refused a call or ended a stream, or the call failed on its way to the gateway or back. The `cause` is the
+ * `ConnectError`.
  *
  * Errors are not signed: a proxy that terminates TLS can forge one. The command may have been executed.
  */
 export class GatewayError extends SallyportError {
-  /** Details of the refusal by name, such as `scope`. It is empty if the error is not a refusal. */
+  /** Details of the refusal by name, such as `scope`. Empty if the error is not a refusal. */
   readonly metadata: Readonly<Record<string, string>>;
-  /** The text for people, without the reason or code in front of it. It may change. */
+  /** The text for people, without the reason or code in front of it. The wording may change. */
   readonly rawMessage: string;
 
   constructor(cause: ConnectError) {
@@ -73,7 +74,7 @@ export class GatewayError extends SallyportError {
   }
 }
 
-/** Returns the error of a call or stream as the package throws it: a `ConnectError` becomes a `GatewayError`. */
+/** Converts a `ConnectError` to the `GatewayError` that the package throws. Returns any other error unchanged. */
 export function publicError(error: unknown): unknown {
   return error instanceof ConnectError ? new GatewayError(error) : error;
 }
@@ -88,7 +89,7 @@ export interface RefusalInfo {
   readonly retryAfterMs: number | undefined;
 }
 
-/** Returns the refusal in a `GatewayError` or `ConnectError`, or `undefined` if the error is not a refusal of the gateway. */
+/** Returns the refusal in a `GatewayError` or `ConnectError`. Returns `undefined` if there is none, or its reason is unknown. */
 export function refusalOf(error: unknown): RefusalInfo | undefined {
   const cause = error instanceof GatewayError ? error.cause : error;
   if (!(cause instanceof ConnectError)) return undefined;
@@ -97,7 +98,7 @@ export function refusalOf(error: unknown): RefusalInfo | undefined {
   return { reason: info.reason, metadata: info.metadata, retryAfterMs: retryAfterOf(cause) };
 }
 
-/** Returns the reason of a refusal, or `undefined` if the error is not a refusal of the gateway. */
+/** Returns the reason of a refusal. Returns `undefined` if the error is no refusal, or if its reason is unknown. */
 export function reasonOf(error: unknown): Reason | undefined {
   return refusalOf(error)?.reason;
 }
@@ -128,7 +129,7 @@ function isReason(text: string): text is Reason {
   return REASONS.some((reason) => reason === text);
 }
 
-/** The check that a response or event failed. */
+/** The verification step in which a response or event was rejected. */
 export type TrustCheck =
   | "envelope_missing"
   | "protocol_version"

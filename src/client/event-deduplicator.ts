@@ -5,13 +5,13 @@ import { RecentMap } from "./recent-map.ts";
 /** Minimum number of remembered events. A remembered event uses a few hundred bytes. */
 const EVENTS_MIN = 4096;
 /**
- * Maximum difference between the clocks of two gateways, in ms. An event may come from another gateway whose clock is slow. Its
- * timestamp is then up to this much before the start of the stream, although the event is newer.
+ * Maximum difference between the clocks of two gateways, in ms. If a gateway's clock is slow, the timestamps of its new events can
+ * be up to this much before the start of the stream.
  */
 const CLOCK_SKEW_MS = 60_000;
 
 /**
- * Remembers the events that the client has delivered to the app, over all streams.
+ * Remembers the events that the client has delivered to the app, in all of its streams.
  *
  * A signed event is valid in every stream of its audience. A man in the middle could therefore replay it in a later stream.
  * Such a replay is dropped: proto/client.md, "What a client checks".
@@ -24,15 +24,15 @@ export class EventDeduplicator {
   /**
    * Returns the filter of a new stream. Call it before the stream is requested.
    * - Without `resumeAfter`, the filter drops all events that were delivered before this call.
-   * - With `resumeAfter`, the filter drops the events up to and including `resumeAfter`. It accepts later events, even if they
-   *   were already delivered, because the gateway sends them again.
+   * - With `resumeAfter`, the filter drops the delivered events up to and including the event with this id. It accepts later
+   *   events, even if they were already delivered, because the gateway sends them again.
    */
   openStream(resumeAfter: string | undefined): StreamFilter {
     const lastDropped = resumeAfter === undefined ? this.#count : (this.#orderById.get(resumeAfter) ?? 0);
     return new StreamFilter(this, lastDropped);
   }
 
-  /** Returns the number of a delivered event, counted from 1. Returns `undefined` if the event is not remembered. */
+  /** Returns the number of a delivered event: 1 for the first one. Returns `undefined` if the event is not remembered. */
   orderOf(content: string): number | undefined {
     return this.#orderByContent.get(content);
   }

@@ -7,9 +7,9 @@ import type { VerifiedEvent } from "./verify.ts";
 /** Minimum number of remembered events. */
 const EVENTS_MIN = 4096;
 /**
- * A resumed stream drops events that are older than both its start and the position. This is the minimum difference, in ms.
+ * An event is dropped if it is older than both the position and the start of the stream, by more than this number of ms.
  *
- * A wrongly dropped event is lost. So the value far exceeds the difference between the clocks of two gateways.
+ * A wrongly dropped event is lost. So the number is much larger than the difference between the clocks of two gateways.
  */
 const OLDER_MS_MAX = 10 * 60_000;
 
@@ -26,7 +26,8 @@ export class EventProgress {
   #position: StreamPosition | undefined;
   #notBeforeMs = Number.NEGATIVE_INFINITY;
   /**
-   * The first event of a stream that did not resume. Set until the resync is delivered. Meanwhile the position does not move.
+   * The first event of a stream that did not resume. It is set until the resync is delivered. Until then, the position does not
+   * move.
    */
   #unresumed: VerifiedEvent | undefined;
 
@@ -45,7 +46,10 @@ export class EventProgress {
     return this.#receivedIds.get(eventId) ?? false;
   }
 
-  /** Call it before each stream. If a resync was not delivered, the next stream causes a new one: the position did not move. */
+  /**
+   * Call this before each stream. If the last stream ended before its resync was delivered, the position has not moved. The new
+   * stream then resumes from the same position.
+   */
   beginStream(): void {
     this.#unresumed = undefined;
     this.#notBeforeMs = Number.NEGATIVE_INFINITY;
@@ -55,7 +59,7 @@ export class EventProgress {
    * Takes the next event of the stream. Returns the events to deliver:
    * - `undefined` if the event is a duplicate or a replay.
    * - An empty list for the first event of a stream that did not resume.
-   * - A resync and the event, directly after such a first event. If the event is itself a resync, it is delivered alone.
+   * - A resync and the event, if the event is the next one after such a first event and is no resync itself.
    * - Otherwise, only the event.
    */
   accept(event: VerifiedEvent): SubscriptionEvent[] | undefined {
@@ -82,7 +86,7 @@ export class EventProgress {
     return true;
   }
 
-  /** Sets the position of a new subscription. The app needs no earlier events. */
+  /** Sets the position of a subscription that needs no earlier events. */
   startAt(position: StreamPosition): void {
     this.#position = position;
     this.#receivedIds.set(position.eventId, true);

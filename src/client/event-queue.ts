@@ -20,7 +20,7 @@ type Waiter = Deferred<Result>;
 /**
  * One subscription of the app: a position of its own, and a bounded queue of events that the app has not read yet.
  *
- * Events of types that the app did not subscribe to (heartbeats) pass through the queue too, because they move the position.
+ * Gateway events, such as heartbeats, pass through the queue even if the app does not want them, because they move the position.
  */
 export class EventQueue implements Subscription {
   readonly #wantsGatewayEvents: boolean;
@@ -83,7 +83,7 @@ export class EventQueue implements Subscription {
     return waiter.promise;
   }
 
-  /** Called when the app leaves its loop. The current event does not count as processed. */
+  /** Called when the app leaves its `for await` loop. The current event does not count as processed. */
   return(): Promise<Result> {
     this.close();
     return Promise.resolve({ done: true, value: undefined });
@@ -108,7 +108,7 @@ export class EventQueue implements Subscription {
     return true;
   }
 
-  /** Call it if the app is too slow. `whenDrained` is called once, when the queue is at most half full. */
+  /** Call this if `offer` has returned false. `whenDrained` is called once, when the queue is at most half full. */
   lag(whenDrained: () => void): void {
     this.#whenDrained = whenDrained;
     this.setState("waiting", { transport: this.#transport });
@@ -153,7 +153,7 @@ export class EventQueue implements Subscription {
 
   #push(event: SubscriptionEvent, isWanted: boolean): boolean {
     const last = this.#events.at(-1);
-    // Gateway events that the app does not want only move the position. Of several in sequence, only the last is kept.
+    // A gateway event that the app does not want is kept only for its position. Of several in sequence, the last is kept.
     if (!isWanted && last !== undefined && !this.#isWanted(last)) this.#events.pop();
     else if (this.#events.length >= EVENTS_MAX || (this.#bytes > 0 && this.#bytes + bytesOf(event) > BYTES_MAX)) return false;
     else if (isWanted) this.#bytes += bytesOf(event);

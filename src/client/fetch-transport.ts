@@ -29,7 +29,8 @@ const MESSAGE_BYTES_MAX = 65 * 1024 * 1024;
 /**
  * Creates a connect-es transport: the Connect protocol over `fetch`, with binary messages.
  *
- * `createConnectTransport` of `@connectrpc/connect-web` speaks the same protocol. Its JSON codec adds a fifth to a bundle.
+ * `createConnectTransport` of `@connectrpc/connect-web` speaks the same protocol, but its JSON codec makes an app's bundle a fifth
+ * larger.
  */
 export function fetchTransport({ baseUrl, fetch: send = globalFetch }: FetchTransportOptions): Transport {
   return {
@@ -93,7 +94,7 @@ function checkType({ headers }: Response, expected: string): void {
     throw new ConnectError(`unsupported content type ${type}`, Code.Unknown);
 }
 
-/** Returns the only message of a request for a server stream. */
+/** Encodes the only request message of a call that opens a server stream. */
 export async function firstOf<D extends DescMessage>(
   schema: D,
   input: AsyncIterable<MessageInitShape<D>>,
@@ -153,7 +154,7 @@ async function* messagesOf<D extends DescMessage>(
   throw new ConnectError("the stream was cut off", Code.Unavailable);
 }
 
-/** Throws the error in the last message of a stream: Connect, "EndStreamResponse". */
+/** Throws the error that the last message of a stream contains, if any: Connect, "EndStreamResponse". */
 function finish(endStream: Uint8Array): void {
   const invalid = new ConnectError("invalid end stream", Code.Unknown);
   const json = payloadFromBytes(endStream);

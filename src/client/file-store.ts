@@ -13,14 +13,15 @@ const FILE_BYTES_MAX = 16 * 1024;
 const FORMAT = "sallyport-credentials-1";
 
 /**
- * Creates a store in a file, for Node and Bun. It keeps keys of `generateExportableDeviceKey`.
+ * Creates a store in a file, for Node and Bun. It stores only keys of `generateExportableDeviceKey`.
  *
  * The file has mode 600. A missing folder is created with mode 700. The file is replaced atomically: a crash leaves the old or
  * the new file.
  *
- * `load` and `save` reject with a `KeyStoreError` of code `store_unsafe` in these cases (not on Windows):
- * - The file is a symbolic link or no regular file, belongs to another user, or others have any permission for it.
- * - The folder belongs to another user, except root, or others may write into it.
+ * `load` and `save` reject with a `KeyStoreError` of code `store_unsafe` in these cases:
+ * - The file is not a regular file.
+ * - The file is a symbolic link, the file belongs to another user, or others have any permission for it (not on Windows).
+ * - The folder belongs to another user, except root, or others may write into it (not on Windows).
  */
 export function fileStore(path: string): CredentialStore {
   const file = resolve(path);

@@ -1,6 +1,6 @@
 import { SallyportError } from "./errors.ts";
 
-/** Reasons of final refusals: another attempt with the same credentials is refused for the same reason. */
+/** Reasons of final refusals. Another attempt with the same credentials would be refused for the same reason. */
 const FINAL_REASONS: ReadonlySet<string | undefined> = new Set([
   "SESSION_REVOKED",
   "SESSION_NOT_FOUND",
@@ -14,13 +14,13 @@ const FINAL_REASONS: ReadonlySet<string | undefined> = new Set([
 const CLAIMS_MIN = 3;
 
 /**
- * Counts the final refusals in sequence. One is not enough, because errors are not signed: a proxy can forge one, and a
- * restarted backend can send a wrong one. A verified event proves that the session exists, so it clears the count.
+ * Counts the final refusals in sequence. One final refusal does not end a subscription, because errors are not signed. A proxy can
+ * forge one, and a restarted backend can send a wrong one. A verified event proves that the session exists, so it clears the count.
  */
 export class FinalRefusals {
   #claims = 0;
 
-  /** Counts the error if it is a final refusal. Returns true if the count is reached: the subscription must then end. */
+  /** Counts the error if it is a final refusal. Returns true if the count has reached `CLAIMS_MIN`. */
   confirms(error: unknown): boolean {
     if (!(error instanceof SallyportError) || !FINAL_REASONS.has(error.reason)) return false;
     this.#claims++;

@@ -15,11 +15,11 @@ export interface ServerTime {
   readonly nowMs: number;
   /** The gateway's setting `freshness.window_ms`. */
   readonly freshnessWindowMs: number | undefined;
-  /** Since this time (Unix ms), the gateway refuses requests with an earlier timestamp. */
+  /** From this time on (Unix ms), the gateway refuses each request whose timestamp is before this time. */
   readonly admitsSinceMs: number;
 }
 
-/** Returns true if the gateway cannot have admitted a request with this timestamp that was sent `elapsedMs` ago. */
+/** Returns true if the gateway cannot have admitted a request that has this timestamp and was sent `elapsedMs` ago. */
 export function cannotHaveBeenAdmitted(timestampMs: number, elapsedMs: number, serverTime: ServerTime): boolean {
   const { nowMs, freshnessWindowMs, admitsSinceMs } = serverTime;
   if (freshnessWindowMs === undefined) return false;
@@ -35,7 +35,7 @@ const OFFSET_MS_MAX = 24 * 60 * 60 * 1000;
  * device's time.
  *
  * A refusal also contains the gateway's time. Refusals are not signed, so a man in the middle can change this time. The client
- * signs subscriptions with it, but never commands: proto/client.md, "Clock and repeats".
+ * signs subscriptions with this time, but never commands: proto/client.md, "Clock and repeats".
  */
 export class GatewayClock {
   readonly #deviceNow: () => number;
@@ -78,8 +78,8 @@ export class GatewayClock {
    * function: call it with the signed timestamp of the answer.
    *
    * The gateway signs the answer after the request is sent and before the answer arrives. This gives an interval that contains
-   * the true offset. The function moves the estimate into this interval. A delayed answer makes the interval wider, but never
-   * wrong.
+   * the true offset between the two clocks. The function moves the estimated offset into this interval. A delayed answer makes
+   * the interval wider, but never wrong.
    */
   measure(): (signedMs: number) => void {
     const startMs = this.#deviceNow();
@@ -107,8 +107,8 @@ export class GatewayClock {
   }
 
   /**
-   * Moves the offset into the interval. Does nothing if the new offset is too large, or if the interval is empty. An empty
-   * interval means that the device's clock was set back.
+   * Moves the offset into the interval from `lowMs` to `highMs`. Does nothing if the new offset exceeds `clockOffsetMaxMs`, or if
+   * the interval is empty. An empty interval means that the device's clock was set back.
    */
   #moveInto(lowMs: number, highMs: number): void {
     const offsetMs = Math.min(Math.max(this.#offsetMs, lowMs), highMs);

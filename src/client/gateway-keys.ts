@@ -107,7 +107,7 @@ function keysOf(keySet: JsonValue): readonly JsonValue[] {
   return Array.isArray(keys) ? keys.slice(0, KEYS_MAX) : [];
 }
 
-/** Returns the 32 bytes of an Ed25519 public key (RFC 8037 2), or `undefined` if the JWK is another kind of key. */
+/** Returns the 32 bytes of an Ed25519 public key (RFC 8037 2), or `undefined` if the JWK is another kind of key or weak. */
 function publicKeyOf(jwk: JsonValue): Uint8Array | undefined {
   const x = textMember(jwk, "x");
   if (textMember(jwk, "kty") !== "OKP" || textMember(jwk, "crv") !== "Ed25519" || !x || !/^[A-Za-z0-9_-]{43}$/.test(x))

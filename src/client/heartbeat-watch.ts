@@ -2,13 +2,15 @@ import { numberMember } from "./json.ts";
 import type { StreamTiming } from "./stream-timing.ts";
 import type { VerifiedEvent } from "./verify.ts";
 
-/** Bounds of the heartbeat interval that a gateway announces, in ms. */
+/** The client raises a shorter announced heartbeat interval to this minimum, in ms. */
 const INTERVAL_MS_MIN = 100;
 const INTERVAL_MS_MAX = 10 * 60_000;
 /** Added to two heartbeat intervals, in ms, because a heartbeat may be late. */
 const SLACK_MS = 1000;
 
-/** Returns the maximum silence that the first event of a stream announces: about two heartbeat intervals, in ms. */
+/**
+ * Returns the maximum silence, in ms: twice the heartbeat interval that the first event of a stream announces, plus `SLACK_MS`.
+ */
 export function silenceMsOf({ payload }: VerifiedEvent): number {
   const announcedMs = numberMember(payload, "heartbeat_interval_ms") ?? INTERVAL_MS_MAX;
   return 2 * Math.min(Math.max(announcedMs, INTERVAL_MS_MIN), INTERVAL_MS_MAX) + SLACK_MS;
@@ -17,14 +19,14 @@ export function silenceMsOf({ payload }: VerifiedEvent): number {
 export interface HeartbeatLimits {
   /** Maximum time until the first event, in ms. */
   readonly firstEventMs: number;
-  /** Maximum silence after the first event, in ms. Default: about two heartbeat intervals, as the first event announces. */
+  /** Maximum silence after the first event, in ms. Default: the result of `silenceMsOf` for the first event. */
   readonly silenceMs?: number | undefined;
 }
 
 /**
- * Watches one stream for silence. The first event announces the heartbeat interval and is signed.
+ * Watches one stream for silence. The first event is signed and announces the heartbeat interval.
  *
- * A heartbeat that arrives late does not count: a proxy that buffers a stream delivers many heartbeats at once.
+ * A late heartbeat does not end the silence, because a proxy that buffers a stream delivers many old heartbeats at once.
  */
 export class HeartbeatWatch {
   readonly #timing: StreamTiming;
@@ -33,7 +35,7 @@ export class HeartbeatWatch {
   #cancel: () => void;
   #silenceMs: number;
   #seenAtMs: number;
-  /** The gateway's time minus the monotonic time, from the first event. */
+  /** The gateway's time minus the monotonic time of this device, in ms. It is measured at the first event. */
   #offsetMs = 0;
 
   constructor(timing: StreamTiming, limits: HeartbeatLimits, onSilence: () => void) {
@@ -45,7 +47,7 @@ export class HeartbeatWatch {
     this.#cancel = timing.after(this.#silenceMs, onSilence);
   }
 
-  /** Restarts the watch and returns true. For a heartbeat that arrived late, only returns false. */
+  /** Restarts the silence timer and returns true. If the event is a late heartbeat, does not restart it and returns false. */
   saw(event: VerifiedEvent): boolean {
     if (event.eventType === "gateway.server_time") this.#readInterval(event);
     const ageMs = this.#timing.monotonic() + this.#offsetMs - event.timestampMs;
@@ -56,7 +58,10 @@ export class HeartbeatWatch {
     return true;
   }
 
-  /** Checks the silence now, not by a timer. Timers stop while a device sleeps or a page is frozen. */
+  /**
+   * Reports silence if the last event is too old. Call it after a sleep of the device or a freeze of the page, because timers
+   * stop meanwhile.
+   */
   check(): void {
     if (Math.abs(this.#timing.now() - this.#seenAtMs) > this.#silenceMs) this.#onSilence();
   }

@@ -7,7 +7,7 @@ export interface IndexedDbStoreOptions {
   readonly name?: string | undefined;
 }
 
-/** What IndexedDB holds: the private key as an object that cannot be exported, or the seed of an exportable key. */
+/** How IndexedDB holds a key: as a `CryptoKey` that cannot be exported, or as the seed of an exportable key. */
 type StoredKey =
   | { readonly algorithm: KeyAlgorithm; readonly publicKey: Uint8Array; readonly privateKey: CryptoKey }
   | { readonly seed: Uint8Array };
@@ -17,8 +17,9 @@ const OBJECT_STORE = "credentials";
 const RECORD = "current";
 
 /**
- * Creates a store in the browser's IndexedDB. A key of `generateDeviceKey` is stored without exporting it: a script in the page
- * can use it, and cannot copy it. `save` rejects for a key of your own implementation.
+ * Creates a store in the browser's IndexedDB. A WebCrypto key is stored without exporting it: a script in the page can use it,
+ * but cannot copy it. An `ExportableDeviceKey` is stored as its seed. `save` rejects if the key comes from your own
+ * implementation of `DeviceKey`.
  */
 export function indexedDbStore({ name = "sallyport" }: IndexedDbStoreOptions = {}): CredentialStore {
   return {

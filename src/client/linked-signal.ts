@@ -1,8 +1,11 @@
-/** A signal that aborts when one of several signals does. Node 20.0 and Safari before 17.4 lack `AbortSignal.any`. */
+/**
+ * A signal that aborts when one of several signals aborts. It replaces `AbortSignal.any`, which Node 20.0 and Safari before
+ * 17.4 lack.
+ */
 export interface LinkedSignal {
   /** Aborts when one of the given signals aborts, with the same reason. */
   readonly signal: AbortSignal;
-  /** Removes the listeners from the given signals. Call it at the end, because these signals may live much longer. */
+  /** Removes the listeners from the given signals. Call it after use, because the given signals may live much longer. */
   unlink(): void;
 }
 

@@ -5,11 +5,11 @@ import { textMember } from "./json.ts";
 import { postJson, RestError, type RestOptions } from "./rest.ts";
 
 /**
- * Login by e-mail code: proto/README.md, "Public REST". Both functions reject with `RestError`, or with the abort reason of
- * `signal`.
+ * Login by e-mail code (proto/README.md, "Public REST") or by another public route. All login functions reject with
+ * `RestError`, or with the abort reason of `signal`.
  */
 
-/** What a device needs to sign requests. Store both together, because the session accepts only this key. */
+/** The session and the key with which a device signs requests. Store both together, because the session accepts only this key. */
 export interface SessionCredentials {
   readonly deviceSessionId: string;
   readonly deviceKey: DeviceKey;
@@ -46,8 +46,8 @@ export async function sendEmailCode(options: SendEmailCodeOptions): Promise<{ ch
 }
 
 /**
- * Completes a login: exchanges the code for a new device session. Rejects with `RangeError` if the public key has another form
- * than its algorithm demands.
+ * Completes a login: exchanges the code for a new device session. Rejects with `RangeError` if the public key does not have the
+ * form that its algorithm requires.
  */
 export async function confirmEmailCode(options: ConfirmEmailCodeOptions): Promise<SessionCredentials> {
   const { challengeId: challenge_id, code, deviceKey, metadata } = options;
@@ -57,9 +57,12 @@ export async function confirmEmailCode(options: ConfirmEmailCodeOptions): Promis
 }
 
 export interface PathLoginOptions extends LoginOptions {
-  /** The path of the call, such as `/api/v1/public/auth/guest`. The gateway must have a public route with `registers_key` there. */
+  /**
+   * The path of the call, such as `/api/v1/public/auth/guest`. The gateway must have a public route with this path and
+   * `registers_key`.
+   */
   readonly path: string;
-  /** The fields of the call, in addition to the device key and `metadata`. */
+  /** The members of the JSON body, in addition to the device key and `metadata`. */
   readonly fields?: Readonly<Record<string, JsonValue>> | undefined;
   /** The key pair of the device. Its public key becomes the key of the new session. */
   readonly deviceKey: DeviceKey;

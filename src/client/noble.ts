@@ -1,9 +1,9 @@
 /**
  * Loads @noble/ed25519, for runtimes without Ed25519 in WebCrypto. It is at least ten times slower than WebCrypto.
  *
- * The import is dynamic: a bundler that splits code puts the library into a file that only such runtimes load. SHA-512 comes
- * from
- * @noble/hashes, because a page over plain HTTP and React Native have no WebCrypto at all.
+ * The import is dynamic. So a bundler that splits code puts the library into a separate file, and only runtimes without Ed25519
+ * load this file. SHA-512 comes from the package @noble/hashes, because React Native and pages over plain HTTP have no
+ * WebCrypto.
  */
 export async function loadEd25519() {
   const [ed25519, { sha512 }] = await Promise.all([import("@noble/ed25519"), import("@noble/hashes/sha2.js")]);

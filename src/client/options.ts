@@ -1,6 +1,6 @@
 import type { RetryOptions } from "./retry.ts";
 
-/** The options of the calls of a `SallyportClient`. */
+/** Options for the methods of `SallyportClient`. */
 
 export interface SendOptions {
   /** Cancels the call when the signal aborts. The call then rejects with a `GatewayError` of code `canceled`. */
@@ -14,10 +14,13 @@ export interface SendOptions {
 export interface ExecuteOptions extends SendOptions {
   /**
    * Timeout of the call, in ms. The call then rejects with a `GatewayError` of code `deadline_exceeded`, or with the error of
-   * its last attempt. Default: 15,000; with `idempotencyKey`, 60,000 for all attempts together.
+   * its last attempt. Default: 15,000. Default with `idempotencyKey`: 60,000 for all attempts together.
    */
   readonly timeoutMs?: number | undefined;
-  /** How a command with an `idempotencyKey` is tried again. `false` switches retries off. Default: as the client's `retry`. */
+  /**
+   * How a command with an `idempotencyKey` is tried again. `false` switches retries off. Default: the option `retry` of the
+   * client.
+   */
   readonly retry?: RetryOptions | false | undefined;
   /**
    * Identifies the command in all its attempts: 8 to 128 characters of `[A-Za-z0-9_-]`, such as a UUID. Default: none.
@@ -40,7 +43,7 @@ export interface ExecuteOptions extends SendOptions {
    * Use it for routes that do not keep answers. It switches automatic retries off. To retry a command that may have arrived,
    * call `execute` again with the same id. The gateway then does not execute the command twice.
    * - `execute` rejects with `RepeatTooLateError` if the first attempt is older than `freshnessWindowMs`.
-   * - The client remembers at least the last 4096 ids.
+   * - The client remembers the time of the first attempt for at least the last 4096 ids.
    * - To retry after a restart of the app, store the result of `sign` and send it with `executeSigned`.
    */
   readonly requestId?: string | undefined;

@@ -1,12 +1,15 @@
 import type { StreamTiming } from "./stream-timing.ts";
 
-/** Default limit of the first delay, in ms. */
+/** Default upper limit of the first delay, in ms. */
 const FIRST_MS_MAX = 1000;
-/** Limit of all delays, in ms. */
+/** Upper limit of the back-off, in ms. A delay that the gateway asks for is added to the back-off. */
 const DELAY_MS_MAX = 30_000;
 /** Minimum delay, in ms. It bounds the rate of requests if a proxy ends every stream immediately. */
 const DELAY_MS_MIN = 50;
-/** Maximum delay that the gateway can ask for, in ms. Errors are not signed, so a proxy could ask for a century. */
+/**
+ * Maximum delay that the gateway can ask for, in ms. A longer delay is shortened to it: errors are not signed, so a proxy can
+ * forge them.
+ */
 const RETRY_AFTER_MS_MAX = 60_000;
 
 /**
@@ -34,7 +37,10 @@ export class ReconnectDelay {
     return Math.max(askedMs + jitterMs, DELAY_MS_MIN);
   }
 
-  /** Call it only after a stream that worked. A stream that ends immediately must not shorten the delays. */
+  /**
+   * Resets the back-off. Call it only after a stream that worked, because a stream that ends immediately must not shorten the
+   * delays.
+   */
   reset(): void {
     this.#ceilingMs = this.#firstMsMax;
   }

@@ -14,16 +14,19 @@ export interface ReconnectingStreamParts {
   readonly choice: TransportChoice;
   readonly timing: StreamTiming;
   readonly connectivity: Connectivity;
-  /** Limit of the first delay before a reconnect, in ms. */
+  /** Upper limit of the first delay before a reconnect, in ms. */
   readonly reconnectMs?: number | undefined;
 }
 
-/** Minimum delay after a final refusal, in ms. A backend that restarts can refuse valid sessions for a moment. */
+/**
+ * Minimum delay before the next attempt after a refusal such as `SESSION_REVOKED`, in ms. The stream tries again, because a
+ * backend that restarts can refuse valid sessions for a moment.
+ */
 const CONFIRM_MS = 1000;
 /** Interval of attempts while the platform reports no network, in ms. The report can be wrong. */
 const OFFLINE_RETRY_MS = 60_000;
 
-/** A stream that reconnects, resumes, and delivers each event once, until it is closed or the gateway refuses for good. */
+/** A stream that delivers each event once. It reconnects and resumes until it is closed or the gateway refuses for good. */
 export class ReconnectingStream implements Source {
   readonly #progress: EventProgress;
   readonly #parts: ReconnectingStreamParts;
@@ -91,7 +94,7 @@ export class ReconnectingStream implements Source {
   #begins(detail: StateDetail): void {
     this.#refusals.clear();
     if (this.#state !== "live") this.#report("live", detail);
-    // Long polls can continue for hours in one attempt. So the attempt ends when a better transport is due.
+    // Long polls can continue for hours in one attempt. So the attempt ends when it is time to try the first transport again.
     if (this.#parts.choice.isBetterDue(this.#parts.timing.monotonic())) this.#attempt?.end();
   }
 
@@ -108,7 +111,7 @@ export class ReconnectingStream implements Source {
   }
 
   async #pauseAfter({ error, isSilent, wasLive }: StreamEnd, detail: StateDetail): Promise<void> {
-    // This client ended a stream that worked, to try a better transport or because the network changed.
+    // There is no pause if this client ended a working stream, to try the first transport again or because the network changed.
     if (error === undefined && !isSilent && wasLive) return;
     const retryAfterMs = error instanceof SallyportError ? error.retryAfterMs : undefined;
     const delayMs = Math.max(this.#delay.nextMs(retryAfterMs), this.#refusals.isPending ? CONFIRM_MS : 0);

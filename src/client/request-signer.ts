@@ -14,7 +14,7 @@ export interface SignedEnvelope {
   readonly requestId: string;
   /** The SHA-256 hash of the payload, 32 bytes. */
   readonly payloadHash: Uint8Array;
-  /** The same for each attempt at one command. If it is empty or missing, the command has no key. */
+  /** The idempotency key, which is the same in each attempt at one command. Empty or missing if the command has none. */
   readonly idempotencyKey?: string;
 }
 
@@ -40,7 +40,7 @@ export interface RequestSignerOptions extends GatewayClockOptions {
   readonly fillRandom?: FillRandom | undefined;
 }
 
-/** Ed25519: RFC 8032 5.1.6. ES256: R and S of 32 bytes each. */
+/** Size of a signature. Ed25519: RFC 8032 5.1.6. ES256: R and S, of 32 bytes each. */
 const SIGNATURE_BYTES = 64;
 
 /** Signs the requests of one device session. The default timestamp is an estimate of the gateway's current time. */
@@ -60,7 +60,8 @@ export class RequestSigner {
   }
 
   /**
-   * Signs a request. Rejects with `RangeError` if the idempotency key is malformed, or the key's signature has a wrong length.
+   * Signs a request. Rejects with `RangeError` if the idempotency key is malformed, or if the device key makes a signature of a
+   * wrong length.
    */
   async sign(messageType: string, payloadBytes: Uint8Array, options: SignOptions = {}): Promise<SignedRequest> {
     if (options.idempotencyKey && !isIdempotencyKey(options.idempotencyKey))

@@ -11,10 +11,11 @@ import { retryAfterMs } from "./retry-after.ts";
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
 /**
- * An HTTP call failed, its answer has an error status, or the body is not as expected. Its `code` is one of these:
+ * The error of an HTTP call: no answer arrived, the answer has an error status, or its body cannot be used. Its `code` is one
+ * of these:
  * - The `code` in the JSON body of an error answer, or `http_<status>` if the body has none.
  * - `unreachable`: the server could not be reached, or did not answer in time.
- * - `bad_answer`: the body of the answer is not as expected.
+ * - `bad_answer`: the body is not JSON, exceeds 64 KiB, or lacks a required member.
  *
  * `retryAfterMs` is the delay in the `Retry-After` field of the answer.
  */
@@ -48,7 +49,7 @@ export interface RestOptions {
 }
 
 const TIMEOUT_MS = 15_000;
-/** Maximum size of an answer. A login answer has a few hundred bytes. A key set has a few thousand bytes. */
+/** Maximum size of an answer, in bytes. A login answer has a few hundred bytes. A key set has a few thousand bytes. */
 const ANSWER_BYTES_MAX = 64 * 1024;
 
 /**

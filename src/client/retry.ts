@@ -4,17 +4,20 @@ import { RestError } from "./rest.ts";
 
 /** How `execute` tries a command with an `idempotencyKey` again. */
 export interface RetryOptions {
-  /** Maximum number of attempts, with the first. 1 switches retries off. Default: 10. */
+  /** Maximum number of attempts, including the first. 1 switches retries off. Default: 10. */
   readonly attemptsMax?: number | undefined;
   /** Timeout of one attempt, in ms. The timeout of the whole call also ends the attempt. Default: 15,000. */
   readonly attemptTimeoutMs?: number | undefined;
-  /** Upper limit of the first delay, in ms. The limit doubles with each attempt; the delay is random below it. Default: 200. */
+  /**
+   * Upper limit of the first delay, in ms. The limit doubles with each attempt. Each delay is random below its limit. Default:
+   * 200.
+   */
   readonly delayMinMs?: number | undefined;
-  /** Upper limit of each delay, in ms. A delay that the gateway asks for can be longer. Default: 5000. */
+  /** Upper limit of each random delay, in ms. A delay that the gateway asks for is added. Default: 5000. */
   readonly delayMaxMs?: number | undefined;
   /**
-   * The `keep_answer_ms` of the route. No retry starts after this time, counted from the start of the call. By then, the
-   * gateway may have forgotten the answer, and would execute the command again. Default: 60,000.
+   * The `keep_answer_ms` of the route. No retry starts later than this time after the start of the call. Later, the gateway may
+   * have deleted the answer, and would execute the command again. Default: 60,000.
    */
   readonly keepAnswerMs?: number | undefined;
 }
@@ -39,15 +42,15 @@ export function retryPolicy(ofClient: RetryOptions | false | undefined, ofCall: 
  * Returns true if a newly signed attempt may get the answer: the answer was lost or not trusted, or the refusal may be
  * temporary.
  *
- * Each attempt has a new request id. `REQUEST_REPLAYED` therefore means that somebody on the way sent a copy first.
+ * Each attempt has a new request id. `REQUEST_REPLAYED` therefore means that a copy of the request reached the gateway first.
  */
 export function isWorthRetrying(error: unknown, signal: AbortSignal | undefined): boolean {
   if (signal?.aborted || !(error instanceof SallyportError)) return false;
-  // A RestError: the gateway's keys could not be fetched, so the answer could not be verified.
+  // A `RestError` means that the gateway's keys could not be fetched, so the answer could not be verified.
   return error.retryable || error instanceof RestError || error.reason === "REQUEST_REPLAYED" || error.code === "canceled";
 }
 
-/** Returns the delay after a failed attempt, in ms: full jitter, and at least the delay that the gateway asked for. */
+/** Returns the delay after a failed attempt, in ms: the delay that the gateway asked for, plus full jitter. */
 export function delayAfter(
   attempt: number,
   error: unknown,

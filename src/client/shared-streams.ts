@@ -9,7 +9,7 @@ import type {
   SubscriptionState,
 } from "./subscription-event.ts";
 
-/** `isMain`: the source may share its events with other tabs. */
+/** Creates a source of events. If `isMain` is true, the source may share its events with other tabs. */
 export type CreateSource = (progress: EventProgress, receiver: Receiver, isMain: boolean) => Source;
 
 /** One source and the queues that it fills. All these queues have received the events up to the same position. */
@@ -17,7 +17,7 @@ class StreamGroup {
   readonly progress: EventProgress;
   readonly members = new Set<EventQueue>();
   source: Source | undefined;
-  /** The last event that was delivered to the members. While a resync is delivered, the progress is one event further. */
+  /** The last event that the members have received. While a resync is delivered, `progress` is already at the event after it. */
   delivered: StreamPosition | undefined;
   state: SubscriptionState = "connecting";
   detail: StateDetail = {};

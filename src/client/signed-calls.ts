@@ -21,14 +21,13 @@ export type EventStream = AsyncGenerator<VerifiedEvent, void, undefined>;
  */
 export const TIMEOUT_MS = 15_000;
 
-/** What the calls work with. */
 export interface SignedCallsParts {
   readonly transport: Transport;
   readonly keys: GatewayKeySource;
   readonly clock: GatewayClock;
 }
 
-/** Sends signed requests unchanged, and verifies what answers them. Errors of the calls become `GatewayError`. */
+/** Sends signed requests unchanged and verifies the answers. Throws a `GatewayError` in place of a `ConnectError`. */
 export class SignedCalls {
   readonly #transport: Transport;
   readonly #keys: GatewayKeySource;
@@ -83,7 +82,7 @@ export class SignedCalls {
     return this.#verified(request, messages());
   }
 
-  /** Verifies the events that answer a request, and drops replays. */
+  /** Yields the verified events of the answer to a request. Drops replayed events. */
   async *#verified(request: SignedRequest, messages: AsyncIterable<GatewayEvent>): EventStream {
     const filter = this.#deduplicator.openStream(textMember(payloadFromBytes(request.payloadBytes), "resume_after"));
     try {

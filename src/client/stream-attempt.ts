@@ -5,13 +5,12 @@ import type { StreamTiming } from "./stream-timing.ts";
 import type { StreamOpener } from "./transport-choice.ts";
 import type { VerifiedEvent } from "./verify.ts";
 
-/** How one stream ended. */
 export interface StreamEnd {
   /** The error with which the stream ended. `undefined` if this client ended it. */
   readonly error: unknown;
   /** True if the first event arrived. */
   readonly wasLive: boolean;
-  /** True if the stream worked: a heartbeat or an event of the backend arrived, or the stream lasted for some time. */
+  /** True if the stream worked: a heartbeat or an event of the backend arrived, or the stream lasted longer than `PROVEN_MS`. */
   readonly isProven: boolean;
   /** True if no event arrived in time. */
   readonly isSilent: boolean;
@@ -20,10 +19,10 @@ export interface StreamEnd {
 /** Takes an event. Returns false if the event is a duplicate. Duplicates do not show that the stream works. */
 export type TakeEvent = (event: VerifiedEvent) => boolean;
 
-/** A stream that lasted longer than this counts as working, even if only its first event arrived. In ms. */
+/** A stream that lasted longer than this, in ms, counts as working, even if only its first event arrived. */
 const PROVEN_MS = 10_000;
 
-/** Reads one stream until it ends, is silent, or is ended by `end`. */
+/** Reads one stream until it ends, until it is silent for too long, or until `end` is called. */
 export class StreamAttempt {
   readonly #opener: StreamOpener;
   readonly #timing: StreamTiming;
@@ -75,7 +74,7 @@ export class StreamAttempt {
   async #takeAll(stream: AsyncIterator<VerifiedEvent>, take: TakeEvent): Promise<void> {
     for (;;) {
       const read = stream.next();
-      // The stream may ignore the signal. So after an abort, this method does not wait for `read`, and ignores its rejection.
+      // The stream may ignore the abort signal. So after an abort, nothing waits for this promise, and its rejection is ignored.
       read.catch(() => {});
       const next = await Promise.race([read, this.#aborted.promise]);
       if (this.#abort.signal.aborted || next === undefined) {

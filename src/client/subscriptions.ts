@@ -39,13 +39,13 @@ export interface SubscriptionsParts {
   readonly signer: RequestSigner;
   readonly calls: SignedCallsParts;
   readonly deviceSessionId: string;
-  /** `undefined`: the app has a transport of its own, so XMLHttpRequest is not used. */
+  /** `undefined` if the app has its own transport. XMLHttpRequest is then not used. */
   readonly baseUrl: string | undefined;
   readonly settings: StreamSettings;
 }
 
 const FIRST_EVENT_MS = 8000;
-/** Maximum time for the answer to a poll, in ms. The wait of the gateway (`POLL_WAIT_MS`) does not count. */
+/** Maximum time for the answer to a poll, in ms, in addition to the time that the gateway waits for events (`POLL_WAIT_MS`). */
 const ANSWER_MS = 15_000;
 
 /** The subscriptions of one client. They share their streams. */
@@ -88,7 +88,10 @@ function positionOf(resumeAfter: string | StreamPosition | undefined): StreamPos
   return position;
 }
 
-/** Only pages share streams. A Node process with several clients of one session does not. */
+/**
+ * Returns `undefined` outside of a browser page, or if the browser lacks Web Locks or BroadcastChannel. The stream is then not
+ * shared.
+ */
 function tabsOf(deviceSessionId: string) {
   const locks: LockManager | undefined = globalThis.navigator?.locks;
   const hasPage = typeof document !== "undefined" && typeof BroadcastChannel === "function";
@@ -99,7 +102,8 @@ function tabsOf(deviceSessionId: string) {
 
 function openersOf({ signer, calls, baseUrl, settings }: SubscriptionsParts): StreamOpener[] {
   const { transports = ["fetch", "xhr", "poll"], firstEventMs = FIRST_EVENT_MS } = settings;
-  // Each request has its own, empty deduplicator. `EventProgress` finds duplicates of earlier requests.
+  // Each request gets a new `SignedCalls`, which drops duplicates only within its answer. `EventProgress` drops all other
+  // duplicates.
   const opener = (parts: SignedCallsParts) => new EventOpener(signer, new SignedCalls(parts));
   const all: Record<"fetch" | "xhr" | "poll", () => StreamOpener | undefined> = {
     fetch: () => ({

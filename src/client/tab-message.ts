@@ -1,6 +1,9 @@
 import type { StreamPosition, SubscriptionEvent, SubscriptionState } from "./subscription-event.ts";
 
-/** What the tabs of one session send each other. */
+/**
+ * The messages between the tabs of one session. The leader is the tab that has the stream and sends its events to the other
+ * tabs.
+ */
 export type TabMessage =
   /** From a new tab: asks the leader for its position. */
   | { readonly kind: "hello" }
@@ -14,8 +17,8 @@ export type TabMessage =
 export const TAB_MESSAGE_VERSION = 1;
 
 /**
- * Returns true for messages of this package. Other code of the origin could use a channel of the same name. This is not a
- * security check: such code could use the device key, too.
+ * Returns true for messages of this package. Other code of the same origin could send other messages on a channel of the same
+ * name. This is not a security check, because such code could use the device key, too.
  */
 export function isTabMessage(data: unknown): data is TabMessage {
   const { kind, event, silenceMs, state } = Object(data);

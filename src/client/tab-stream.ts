@@ -14,23 +14,23 @@ import type {
 import { isTabMessage, type TabMessage } from "./tab-message.ts";
 
 export interface TabStreamParts {
-  /** The name of the lock and of the channel: the same in all tabs of one session. */
+  /** The name of the lock and of the `BroadcastChannel`. It is the same in all tabs of one session. */
   readonly name: string;
   readonly locks: Pick<LockManager, "request">;
   readonly createChannel: (name: string) => BroadcastChannel;
   readonly timing: StreamTiming;
   readonly connectivity: Connectivity;
-  /** Opens a stream of this tab's own. */
+  /** Opens a stream for this tab alone. */
   readonly openStream: (progress: EventProgress, receiver: Receiver) => Source;
 }
 
-/** Maximum time in which the leading tab answers a new tab, in ms. */
+/** Maximum time until the leading tab answers the message `hello`, in ms. */
 const WELCOME_MS = 2000;
 /** Maximum silence of the leading tab, in ms. It applies until a stream has announced the heartbeat interval. */
 const SILENCE_MS = 60_000;
 /**
- * How much longer than the leader the other tabs wait before they treat silence as a failure, in ms. So the leader notices
- * silence first.
+ * The other tabs wait this much longer than the leading tab before they treat silence as a failure, in ms. So the leading tab
+ * notices the silence first.
  */
 const LEADER_MS = 10_000;
 
@@ -39,9 +39,9 @@ const LEADER_MS = 10_000;
  * verified event to the other tabs. When the leading tab closes, the browser gives the lock to another tab, which resumes the
  * stream.
  *
- * A tab that missed an event opens its own stream until it is at the leader's position.
+ * A tab that missed an event opens its own stream. It closes this stream at the position of the leading tab.
  *
- * The other tabs are trusted: code of the same origin can use the device key anyway.
+ * A tab trusts the messages of other tabs, because code of the same origin can use the device key anyway.
  */
 export class TabStream implements Source {
   readonly #progress: EventProgress;
@@ -96,7 +96,7 @@ export class TabStream implements Source {
     return this.#release !== undefined;
   }
 
-  /** Called when this tab gets the lock. The lock is held until the promise resolves. */
+  /** Called when this tab gets the lock. The browser holds the lock until the returned promise resolves. */
   async #lead(): Promise<void> {
     const { promise, resolve } = deferred();
     this.#release = resolve;

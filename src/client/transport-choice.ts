@@ -24,8 +24,8 @@ export type OpenFailure = "silent" | "failed";
 /** Number of failures in sequence after which the next transport is tried. A `silent` failure is enough by itself. */
 const FAILURES_MAX = 3;
 /**
- * Time after which the first transport is tried again, in ms. It doubles with each failure of the first transport, up to the
- * maximum.
+ * Time after which the first transport is tried again, in ms. It doubles with each failure of the first transport, up to
+ * `RETRY_BETTER_MS_MAX`.
  */
 const RETRY_BETTER_MS = 10 * 60_000;
 const RETRY_BETTER_MS_MAX = 60 * 60_000;
@@ -59,7 +59,7 @@ export class TransportChoice {
     return nowMs >= this.#retryBetterAtMs;
   }
 
-  /** The stream delivered events without delay. */
+  /** Call it after a stream that delivered events without delay. */
   worked(): void {
     this.#failures = 0;
     if (this.#at !== 0) return;

@@ -8,9 +8,9 @@ import type { GatewayKeySource } from "./gateway-keys.ts";
 import { payloadFromBytes } from "./payload.ts";
 import type { SignedRequest } from "./request-signer.ts";
 
-/** The verified signature, and the signed data. For people and for logs. */
+/** The verified signature and the signed data, to show to people and to log. */
 export interface Evidence {
-  /** The id of the gateway's key that signed (RFC 7638 thumbprint). */
+  /** The id of the gateway key that made the signature (RFC 7638 thumbprint). */
   readonly keyId: string;
   /** When the gateway signed, in Unix ms. */
   readonly timestampMs: number;

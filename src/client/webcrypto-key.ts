@@ -3,7 +3,7 @@ import { type DeviceKey, generateExportableDeviceKey, type KeyAlgorithm } from "
 import { type Subtle, systemSubtle } from "./ed25519.ts";
 import { SallyportError } from "./errors.ts";
 
-/** The names by which WebCrypto knows the algorithms of device keys. */
+/** The parameters of WebCrypto for each algorithm of device keys. */
 const PARAMETERS = {
   EdDSA: { key: "Ed25519", signature: "Ed25519" },
   ES256: { key: { name: "ECDSA", namedCurve: "P-256" }, signature: { name: "ECDSA", hash: "SHA-256" } },
@@ -44,7 +44,7 @@ export function generateDeviceKey(options: GenerateDeviceKeyOptions = {}): Promi
   return generateKeyBy(systemSubtle(), options);
 }
 
-/** `generateDeviceKey` with another WebCrypto than the runtime's. */
+/** Like `generateDeviceKey`, but with the given WebCrypto instead of that of the runtime. */
 export async function generateKeyBy(subtle: Subtle, options: GenerateDeviceKeyOptions): Promise<DeviceKey> {
   const { algorithms = ["EdDSA", "ES256"] } = options;
   for (const algorithm of algorithms) {
@@ -63,7 +63,7 @@ async function generateNative(algorithm: KeyAlgorithm, subtle: Subtle): Promise<
     const publicKey = new Uint8Array(await subtle.exportKey("raw", pair.publicKey));
     return new WebCryptoDeviceKey(algorithm, publicKey, pair.privateKey);
   } catch {
-    // Runtimes report an unknown algorithm by different errors, so any error counts.
+    // Runtimes report an unsupported algorithm by different errors. So every error means that the algorithm is not supported.
     return undefined;
   }
 }

@@ -3,7 +3,7 @@ import { deferred } from "./deferred.ts";
 
 /**
  * Maximum length of an answer, in characters. XMLHttpRequest keeps the whole answer in memory. So the client ends a longer
- * stream and resumes it. One message of the default maximum size fits.
+ * stream and resumes it. An event fits, because its payload has at most 1 MiB.
  */
 const CHARS_MAX = 8 * 1024 * 1024;
 
@@ -24,7 +24,7 @@ export class XhrBody {
     if (signal?.aborted) this.#end(new ConnectError("the stream was aborted", Code.Canceled));
   }
 
-  /** Those header lines of the answer that CORS lets the page read. */
+  /** The header lines of the answer, as far as CORS lets the page read them. */
   get headers(): string {
     return this.#request.getAllResponseHeaders();
   }

@@ -7,14 +7,14 @@ import { statusDetailsOf } from "./error-details.ts";
 import { firstOf } from "./fetch-transport.ts";
 import { XhrBody } from "./xhr-body.ts";
 
-/** Maximum size of one message, as in the fetch transport. */
+/** Maximum size of one message, in bytes. A gateway sends payloads of at most 64 MiB. A hostile server could send more. */
 const MESSAGE_BYTES_MAX = 65 * 1024 * 1024;
 /** The flag of the frame that ends a stream: gRPC-Web, "Trailers". */
 const TRAILER_FLAG = 0x80;
 
 /**
  * Creates a connect-es transport for streams: `application/grpc-web-text` over XMLHttpRequest. It is for environments whose
- * `fetch` does not deliver a response before its end. It sends no unary calls.
+ * `fetch` does not deliver a response before the response ends. It sends no unary calls.
  */
 export function xhrTransport({ baseUrl }: { readonly baseUrl: string }): Transport {
   return {
@@ -52,7 +52,8 @@ async function* messagesOf<O extends DescMessage>(
         yield fromBinary(method.output, data);
       }
     }
-    // An error before the first event can have no body. Its status is then in the response header (gRPC, "Trailers-Only").
+    // An answer that ends with an error before the first event can have no body. Its status is then in the response header (gRPC,
+    // "Trailers-Only").
     throwStatus(fieldsOf(body.headers));
     throw new ConnectError("the stream was cut off", Code.Unavailable);
   } finally {
@@ -77,7 +78,7 @@ function throwStatus(fields: ReadonlyMap<string, string>): void {
   throw error;
 }
 
-/** Decodes the percent-encoding of `grpc-message`. A proxy can have damaged it. */
+/** Decodes the percent-encoding of `grpc-message`. Returns the text unchanged if the encoding is invalid. */
 function decodeText(text: string): string {
   try {
     return decodeURIComponent(text);

@@ -1,6 +1,6 @@
 import type { BackendReply } from "./backend.ts";
 
-/** A request with an idempotency key. Session and key together name one command. */
+/** A request with an idempotency key. The session and the idempotency key together identify one command. */
 export interface KeyedRequest {
   readonly deviceSessionId: string;
   readonly idempotencyKey: string;
@@ -12,9 +12,9 @@ export interface KeyedRequest {
   readonly asOfMs: number;
 }
 
-/** A kept answer on its way to another process of the gateway. */
+/** A kept answer that a process hands over to its successor. */
 export interface HandedAnswer {
-  /** Identifies session and idempotency key. */
+  /** Identifies the session and the idempotency key. */
   readonly name: string;
   readonly deviceSessionId: string;
   readonly fingerprint: string;
@@ -63,7 +63,7 @@ export interface AnswerClaim {
  * - `first`: the command is unknown. The request now holds the claim and must execute it.
  * - `kept`: the command has been executed. `reply` is its answer.
  * - `reused`: the key belongs to a command with another fingerprint. That command is in flight, or its answer is kept.
- * - `in_flight`: another request executes the command. The wait for its answer has ended without an answer.
+ * - `in_flight`: another request executes the command. Its answer did not arrive during the wait.
  *
  * `waited` is true if the request waited for another request.
  */
@@ -81,11 +81,11 @@ export type ClaimOutcome =
  *   hosts.
  * - The other calls wait until the claim ends or `signal` aborts. They wait at most `leaseMs` + CLAIM_WAIT_MARGIN_MS.
  * - A claim ends by itself after `leaseMs`, for example if its host was killed. After that, its holder cannot replace the claim
- *   or answer of another request.
- * - Claims in flight are never evicted. There are at most as many as commands in flight.
+ *   or the answer of another request.
+ * - Claims in flight are never evicted. There are at most as many claims as commands in flight.
  * - Answers are bounded by number, bytes and age. At a bound, the oldest answers are evicted.
- * - One session may hold at most 1/ANSWER_SHARES of a bound. Beyond this share, a new answer evicts the session's own oldest
- *   answers.
+ * - One session may hold at most 1/ANSWER_SHARES of a bound. Beyond this share, a new answer evicts the oldest answers of the
+ *   same session.
  * - An answer is returned only for the session and key for which it was stored.
  * - If the store is unreachable, `claim` throws `REPLAY_STORE_UNAVAILABLE`.
  */
@@ -98,7 +98,7 @@ export interface AnswerStore {
  *
  * - `kept`: the backend answered, and the answer was stored.
  * - `not_kept`: the backend answered, but the answer could not be stored.
- * - `released`: the call ended without a definite answer.
+ * - `released`: the backend call failed, and the claim was released.
  * - `replayed`: the request got the answer of an earlier request without a wait.
  * - `waited`: the request got the answer of an earlier request after a wait.
  * - `reused`: the key belongs to another command.

@@ -80,7 +80,7 @@ export interface PublicBackendCall {
   readonly target: string;
   /** The JSON body; `undefined` if the method has none. */
   readonly body: object | undefined;
-  /** Logins have connections of their own. So a slow backend of other calls does not delay them. */
+  /** True if the call is a login. Logins have their own connections, so that other calls to a slow backend do not delay them. */
   readonly isLogin: boolean;
   /** Timeout in ms. Default: `backend.timeout_ms`. */
   readonly timeoutMs: number | undefined;
@@ -88,7 +88,7 @@ export interface PublicBackendCall {
   readonly bytesMax: number | undefined;
   /** Names of the response headers that reach the client. */
   readonly headers: readonly string[];
-  /** Statuses that reach the client in addition to 2xx with JSON and 4xx except 401, 403 and 407. */
+  /** Statuses that reach the client in addition to the following: 2xx with JSON, and 4xx except 401, 403 and 407. */
   readonly statuses: ReadonlySet<number>;
   /** Whether each 2xx answer must be an object with a valid `device_session_id`. */
   readonly hasSession: boolean;
@@ -107,8 +107,8 @@ export interface PublicAnswer {
 }
 
 /**
- * The backend calls that need no session (proto/README.md, "Public REST"). `forward` resolves to a reply that the call accepts.
- * If the backend gives no such reply, it throws BACKEND_UNAVAILABLE, BACKEND_TIMEOUT or BACKEND_BAD_RESPONSE.
+ * The backend calls that need no session (proto/README.md, "Public REST"). `forward` resolves to the reply of the backend if
+ * the call accepts it. Otherwise, `forward` throws BACKEND_UNAVAILABLE, BACKEND_TIMEOUT or BACKEND_BAD_RESPONSE.
  */
 export interface PublicBackend {
   forward(call: PublicBackendCall, context: PublicCallContext, signal: AbortSignal): Promise<PublicAnswer>;

@@ -1,7 +1,7 @@
 export interface BackoffOptions {
-  /** Upper limit of the first delay. */
+  /** Upper limit of the first delay, in ms. */
   readonly minMs: number;
-  /** Upper limit of every delay. */
+  /** Upper limit of every delay, in ms. */
   readonly maxMs: number;
   /** Returns a random number, uniform in [0, 1). */
   readonly random: () => number;

@@ -24,13 +24,16 @@ export function describeCause(cause: unknown): string {
 
 /**
  * Returns the message of a thrown value, even if the value is not an Error. The message of a JSON.parse error quotes the parsed
- * text; `describeCause` removes this quote.
+ * text. Only `describeCause` removes this quote.
  */
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? withoutAdvice(thrown.message) : String(thrown);
 }
 
-/** The texts of Bun's \`fetch\` that advise a programmer, and what replaces them. Their prefix is the error code, such as ECONNREFUSED. */
+/**
+ * Error texts of Bun's `fetch` that advise a programmer, and their replacements. Some texts start with the error code, such as
+ * ECONNREFUSED.
+ */
 const ADVICE: readonly (readonly [RegExp, string])[] = [
   [/^ECONNREFUSED: Unable to connect\..*$/s, "ECONNREFUSED: connection refused"],
   [/Unable to connect\. Is the computer able to access the url\?$/, "cannot connect"],

@@ -7,8 +7,8 @@ export function codingName(text: string): string {
 }
 
 /**
- * Returns the codings of a Content-Encoding header in the order in which they were applied, without `identity` (RFC 9110
- * 12.5.3). A header that is longer than `LISTED_CODINGS_CHARACTERS_MAX` counts as one unknown coding.
+ * Returns the codings of a Content-Encoding header in the order in which they were applied. Omits `identity` (RFC 9110 12.5.3).
+ * A header that is longer than `LISTED_CODINGS_CHARACTERS_MAX` counts as one unknown coding.
  */
 export function codingsOf(value: string | null): readonly string[] {
   if (value === null) return [];

@@ -1,4 +1,7 @@
-/** A JSON Schema in one document. Its only references are `#/$defs/<name>`, and it has no identifiers, anchors and annotations. */
+/**
+ * A JSON Schema in one document. Its only references are `#/$defs/<name>`. It has no identifiers, no anchors and no
+ * annotations.
+ */
 export interface FlatSchema {
   readonly $ref: string;
   readonly $defs: Readonly<Record<string, unknown>>;

@@ -3,19 +3,17 @@
  * too.
  */
 
-/** Maximum length of a device session id. */
+/** Maximum length of a device session id, in characters. */
 export const DEVICE_SESSION_ID_MAX = 128;
-/** Maximum length of a message type or event type. */
+/** Maximum length of a message type or event type, in characters. */
 export const MESSAGE_TYPE_MAX = 128;
-/**
- * Maximum length of an event id. It is bounded because clients send event ids back in `resume_after`. A UUID has 36 characters.
- */
+/** Maximum length of an event id, in characters. It is bounded because clients send event ids back in `resume_after`. */
 export const EVENT_ID_MAX = 128;
-/** Minimum length of a request id. */
+/** Minimum length of a request id, in characters. */
 export const REQUEST_ID_MIN = 8;
-/** Maximum length of a request id. */
+/** Maximum length of a request id, in characters. */
 export const REQUEST_ID_MAX = 128;
-/** Maximum length of a user id. It is bounded because user ids are part of event audiences and bucket keys. */
+/** Maximum length of a user id, in characters. It is bounded because user ids are part of event audiences and bucket keys. */
 export const USER_ID_MAX = 256;
 
 export const PROTOCOL_VERSION = "v1";
@@ -37,10 +35,7 @@ export function isRequestId(text: string): boolean {
   return REQUEST_ID.test(text);
 }
 
-/**
- * Whether a text is an idempotency key. It has the grammar of a request id. The empty text, which means no key, is not accepted
- * here.
- */
+/** Whether a text is an idempotency key. Its grammar is that of a request id. False for the empty text, which means no key. */
 export function isIdempotencyKey(text: string): boolean {
   return REQUEST_ID.test(text);
 }
@@ -71,7 +66,7 @@ const VISIBLE = /^[\x21-\x7e]+$/;
 /** Matches visible ASCII characters and spaces. The first and the last character must not be a space. */
 const VISIBLE_WITH_SPACES = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
 
-/** Whether a text is 1 to `charsMax` visible characters. */
+/** Whether a text consists of 1 to `charsMax` visible characters. */
 export function isVisible(text: string, charsMax: number): boolean {
   return text.length <= charsMax && VISIBLE.test(text);
 }

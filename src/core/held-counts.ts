@@ -1,9 +1,9 @@
 /**
- * Counts what is held at the same time, by key. For example: the connections of each network. The processes that share the counts
+ * Counts what is held at the same time, by key, such as the connections of each network. The processes that share the counts
  * have one sum for each key.
  *
- * - `tryAdd` is atomic: of all calls in all processes, none makes the sum of a key larger than its `max`.
- * - The counts of a killed process are removed within a second, or after a lease that the implementation names.
+ * - `tryAdd` is atomic: no call in any process raises the sum of a key above the `max` of that call.
+ * - The counts of a killed process are removed within a second. An implementation can delay the removal by a lease.
  * - If the implementation is full or busy, `tryAdd` returns `false`, and `held` returns `Infinity`.
  */
 export interface HeldCounts {
@@ -12,13 +12,13 @@ export interface HeldCounts {
   held(key: string): number;
   /** Adds `amount` and returns true. If the sum would exceed `max`, adds nothing and returns false. */
   tryAdd(key: string, amount: number, max?: number): boolean;
-  /** Subtracts what this process has added before. */
+  /** Subtracts `amount`. The process must have added at least this amount before. */
   remove(key: string, amount: number): void;
   /** Subtracts 1 and returns true if the sum exceeds `max`. Otherwise, changes nothing and returns false. */
   removeOver(key: string, max: number): boolean;
 }
 
-/** The counts of one process. A key that nothing holds takes no memory. */
+/** The counts of one process. A key whose count is 0 takes no memory. */
 export class LocalHeldCounts implements HeldCounts {
   readonly isShared = false;
   readonly #counts = new Map<string, number>();

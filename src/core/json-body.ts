@@ -1,6 +1,6 @@
 import { isUtf8, parseMediaType } from "./media-type.ts";
 
-/** The media types of JSON and of formats that are based on JSON (RFC 6839 3.1), such as `application/problem+json`. */
+/** Matches the media types of JSON, and of formats based on JSON (RFC 6839 3.1), such as `application/problem+json`. */
 const JSON_ESSENCE = /^application\/(?:.+\+)?json$/;
 /**
  * `fatal` rejects bytes that are not UTF-8, because JSON must be UTF-8 (RFC 8259 8.1). `ignoreBOM` keeps a byte order mark,
@@ -8,7 +8,7 @@ const JSON_ESSENCE = /^application\/(?:.+\+)?json$/;
  */
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** Whether a Content-Type names JSON or a JSON-based format, in UTF-8. */
+/** Whether a Content-Type names JSON or a format based on JSON. Every `charset` parameter must be UTF-8. */
 export function isJsonType(contentType: string | null): contentType is string {
   if (contentType === null) return false;
   if (contentType === "application/json") return true;

@@ -1,4 +1,4 @@
-/** One element or field of the outermost array or object, as source text. */
+/** An element of the outermost array, or a field of the outermost object, as source text. */
 export interface JsonChild {
   /** The source text of the name, with quotes and escapes; `undefined` in an array. */
   readonly nameSource: string | undefined;
@@ -13,8 +13,8 @@ export class JsonTextError extends Error {
   /**
    * The field with the error:
    * - If a name occurs twice in one object: this name.
-   * - If a string contains a lone surrogate: the field of the outermost object. It is `undefined` if the outermost value is not
-   *   an object.
+   * - If a string contains a lone surrogate: the field of the outermost object that contains this string. If the outermost value
+   *   is not an object: `undefined`.
    * - If the text is not JSON: `undefined`.
    */
   readonly field: string | undefined;
@@ -155,8 +155,8 @@ class JsonScanner {
 const PLAIN = /[^"\\\u0000-\u001f]*/y;
 
 /**
- * Returns the position after a string (RFC 8259 7). If the string contains a lone surrogate, the position is negative. Only a
- * `\u` escape can produce a lone surrogate.
+ * Returns the position after a string (RFC 8259 7). If the string contains a lone surrogate, the returned position is
+ * negated. Only a `\u` escape can produce a lone surrogate.
  */
 function endOfString(text: string, start: number): number {
   let at = start + 1;

@@ -7,10 +7,10 @@ export type DeviceKeyAlgorithm = (typeof DEVICE_KEY_ALGORITHMS)[number];
 /** The algorithm of a login or a session record without `client_key_algorithm`. */
 export const DEFAULT_KEY_ALGORITHM: DeviceKeyAlgorithm = "EdDSA";
 
-/** The size of a public key in bytes: RFC 8032 5.1; SEC 1 2.3.3, uncompressed form. */
+/** The size of a public key in bytes. An Ed25519 key: RFC 8032 5.1. A P-256 point in uncompressed form: SEC 1 2.3.3. */
 export const PUBLIC_KEY_BYTES = { EdDSA: 32, ES256: 65 } as const satisfies Record<DeviceKeyAlgorithm, number>;
 
-/** The size of a signature in bytes, for both algorithms: RFC 8032 5.1; R ‖ S of P-256. */
+/** The size of a signature in bytes: an Ed25519 signature (RFC 8032 5.1), or R ‖ S of ECDSA on P-256. */
 export const SIGNATURE_BYTES = 64;
 
 /**
@@ -35,7 +35,7 @@ export function decodePublicKey(base64: string, algorithm: DeviceKeyAlgorithm): 
 export interface VerifyingKey {
   /** If the key rejects every signature: the reason, for the log. */
   readonly rejectionCause?: string;
-  /** Whether `signature` is a signature (64 bytes) of `message` by this key, with the algorithm of this key. Never throws. */
+  /** Whether the 64 bytes of `signature` are a valid signature of `message` for this key. Never throws. */
   verify(message: Uint8Array, signature: Uint8Array): boolean;
 }
 

@@ -1,7 +1,7 @@
-/** Number of characters of standard error that are kept for the log. */
+/** Maximum number of characters of a child process's standard error that are kept for the log. */
 const CHARS_MAX = 2000;
 
-/** Passes the standard error of a child process on. Resolves to its last lines when it ends. */
+/** Copies a stream to standard error. When the stream ends, resolves to its last `CHARS_MAX` characters. */
 export async function lastLines(stream: ReadableStream<Uint8Array>): Promise<string> {
   const decoder = new TextDecoder();
   let kept = "";

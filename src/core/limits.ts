@@ -12,17 +12,20 @@ export const PUBLISH_BODY_BYTES_MAX = 4 * 1024 * 1024;
 /** Maximum number of events or revocations in one call of the private listener. */
 export const PUBLISH_BATCH_MAX = 1000;
 /**
- * Time for which an event id is remembered, in ms, unless more than `EVENT_IDS_MIN` events follow. A backend repeats a call
- * within seconds or minutes.
+ * Time for which an event id is remembered, in ms. If more than `EVENT_IDS_MIN` events follow within this time, the id may be
+ * forgotten earlier. The time is long enough, because a backend repeats a call within seconds or minutes.
  */
 export const EVENT_ID_MEMORY_MS = 600_000;
-/** Number of events whose ids are remembered in memory. An id takes about 150 bytes. At most twice this number is kept. */
+/**
+ * Number of the latest event ids that are kept in memory, unless they are older than `EVENT_ID_MEMORY_MS`. At most twice this
+ * number is kept. An id takes about 150 bytes.
+ */
 export const EVENT_IDS_MIN = 65_536;
 export const PAYLOAD_HASH_BYTES = 32;
 
 /**
- * Maximum size of a request without its payload. It covers the envelope, the signature and the framing, with every field at its
- * maximum length. It includes a reserve.
+ * Maximum size of a request without its payload, in bytes. It covers the envelope, the signature and the framing. Every field
+ * can have its maximum length, and there is a reserve.
  */
 export const REQUEST_OVERHEAD_BYTES = 4096;
 
@@ -43,18 +46,18 @@ export const MEDIA_TYPE_CHARACTERS_MAX = 512;
 /** Maximum size of a session record that the backend returns. A typical record has a few hundred bytes. */
 export const SESSION_RECORD_BYTES_MAX = 16 * 1024;
 
-/** Maximum size of a public REST body, unless its row has a `body_bytes_max` (proto/README.md, "Public REST"). */
+/** Default of a public route's `body_bytes_max`, the maximum size of its request body in bytes (proto/README.md, "Public REST"). */
 export const PUBLIC_BODY_BYTES_MAX = 8 * 1024;
 /**
- * The maximum number of JSON tokens in a public REST body grows with its maximum size: one for each 32 bytes, at least 256. The
- * body of a login has at most about eighty tokens.
+ * The maximum number of JSON tokens in a public REST body is the maximum size of the body divided by this number. At least
+ * `PUBLIC_BODY_TOKENS_MIN` tokens are allowed. The body of a login has at most about 80 tokens.
  */
 export const PUBLIC_BODY_BYTES_PER_TOKEN = 32;
 export const PUBLIC_BODY_TOKENS_MIN = 256;
 
 /**
- * Maximum wait of a call of FetchEvents, in ms, set by the contract. Common proxies close a connection after 30 to 60 s without
- * a byte.
+ * Maximum wait of a call of FetchEvents, in ms, set by the contract. It is below 30 s, because common proxies close a connection
+ * after 30 to 60 s without a byte.
  */
 export const FETCH_WAIT_MS_MAX = 25_000;
 /** Maximum number of events in an answer of FetchEvents, set by the contract. */
@@ -64,8 +67,8 @@ export const FETCH_EVENTS_DEFAULT = 100;
 /** Maximum size of the events in an answer of FetchEvents, in bytes. A single event may be larger. */
 export const FETCH_BYTES_MAX = 1024 * 1024;
 /**
- * FetchEvents stops waiting before the timeout of its call, so that its answer arrives in time. It stops earlier by a fifth of
- * the timeout, but at most by this time (ms).
+ * FetchEvents stops waiting before its call times out, so that the answer arrives in time. The time that remains for the answer
+ * is a fifth of the timeout, but at most this constant, in ms.
  */
 export const FETCH_ANSWER_MS_MAX = 2000;
 
@@ -76,16 +79,16 @@ export const FETCH_ANSWER_MS_MAX = 2000;
 export const REVOCATION_LOG_ENTRIES = 16_384;
 
 /**
- * One session may hold at most 1 / ANSWER_SHARES of the kept answers, by number and by size. So no session can evict the
- * answers of all others.
+ * The answer store has a maximum number of answers and a maximum size. The kept answers of one session may use at most
+ * 1 / ANSWER_SHARES of each. So no session can evict the answers of all others.
  */
 export const ANSWER_SHARES = 16;
 /**
- * The size that is counted for a kept answer besides its payload. It covers the ids, the fingerprint and the indexes of the
- * store.
+ * The size that is counted for a kept answer in addition to its payload, in bytes. It covers the ids, the hash of the command,
+ * and the indexes of the store.
  */
 export const ANSWER_OVERHEAD_BYTES = 1024;
-/** Factor by which a payload may grow in a store: Redis stores each byte above 0x7F as two bytes. */
+/** Factor by which a payload may grow in a store, because the Redis store writes each byte above 0x7F as two bytes. */
 export const ANSWER_INFLATION = 2;
 /** Maximum of `keep_answer_ms`: one day. Kept answers use memory, and a client seldom repeats a command later. */
 export const KEEP_ANSWER_MS_MAX = 86_400_000;
@@ -109,25 +112,25 @@ export const CLAIM_WAIT_MARGIN_MS = 1000;
  */
 export const CLOCK_JUMP_MS = 500;
 /**
- * Minimum of the setting `freshness.margin_ms`. A reservation is kept for this margin after the freshness window of its
+ * Minimum of the setting `freshness.margin_ms`: the time for which a reservation is kept after the freshness window of its
  * request. The minimum covers clock steps that are too small to be reported.
  */
 export const FRESHNESS_MARGIN_MS_MIN = 2 * CLOCK_JUMP_MS;
 
 /**
- * How long the failure permits of a killed worker stay held, in ms. Its requests were not charged, so its permits must not be free
- * at once.
+ * Time for which the failure permits of a killed worker stay held, in ms. The worker could not charge its last requests to a
+ * failure budget. So their permits must not be free at once.
  */
 export const PERMIT_LEASE_MS = 5000;
 
-/** Maximum number of failure buckets and processes for which permits are counted in a shared file. */
+/** Maximum number of permit counts in a shared file. Each pair of a failure bucket and a process has its own count. */
 export const PERMIT_ENTRIES_MAX = 65_536;
 
 /**
- * Maximum number of networks and processes for which connections are counted in a shared file. If `connections.total_max` exceeds a
- * million, the file can become full. Connections of further networks are then closed.
+ * Maximum number of connection counts in a shared file. Each pair of a network and a process has its own count. If
+ * `connections.total_max` exceeds a million, the file can become full. Connections that need another count are then closed.
  */
 export const CONNECTION_ENTRIES_MAX = 2_000_000;
 
-/** Maximum number of worker processes. A shared file has slots for 256 processes, and an upgrade runs two generations of workers. */
+/** Maximum number of workers. An upgrade runs two generations of workers, and a shared file has room for 256 processes. */
 export const WORKERS_MAX = 64;

@@ -19,7 +19,8 @@ export interface TlsIdentity {
   readonly certificate: string;
   readonly privateKey: string;
   /**
-   * The certificate authorities that may sign client certificates. If it is set, every client must present such a certificate.
+   * The certificate authorities for client certificates. If they are set, every client must present a certificate that one of
+   * them signed.
    */
   readonly clientAuthority: string | undefined;
 }

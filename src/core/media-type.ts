@@ -14,12 +14,12 @@ export const OCTET_STREAM = "application/octet-stream";
 const TOKEN = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
 const QUOTED = '"(?:[\\t \\x21\\x23-\\x5b\\x5d-\\x7e\\x80-\\uffff]|\\\\[\\t\\x20-\\x7e\\x80-\\uffff])*"';
 const ESSENCE = new RegExp(`^[ \\t]*(${TOKEN}/${TOKEN})`);
-/** Matches one parameter (RFC 9110 5.6.6): no space around the equals sign; empty parameters are allowed. */
+/** Matches one parameter (RFC 9110 5.6.6). A parameter may be empty. Spaces around the equals sign are not allowed. */
 const PARAMETER = new RegExp(`[ \\t]*;[ \\t]*(?:(${TOKEN})=(${TOKEN}|${QUOTED}))?`, "y");
 
 /**
  * Parses a media type. Returns `undefined` if the text is not a media type, or is too long. If a request has two Content-Type
- * headers, `fetch` joins them by a comma, and the result is not a media type.
+ * headers, `fetch` joins them with a comma, and the result is not a media type.
  */
 export function parseMediaType(text: string): MediaType | undefined {
   if (text.length > MEDIA_TYPE_CHARACTERS_MAX) return undefined;
@@ -36,7 +36,7 @@ export function parseMediaType(text: string): MediaType | undefined {
   return { essence: essence.toLowerCase(), parameters };
 }
 
-/** Whether every `charset` parameter is UTF-8. Other parameters are ignored: JSON defines none (RFC 8259 11). */
+/** Whether every `charset` parameter is UTF-8. Other parameters are ignored, because JSON defines none (RFC 8259 11). */
 export function isUtf8({ parameters }: MediaType): boolean {
   return parameters.every(([name, value]) => name !== "charset" || /^utf-?8$/i.test(value));
 }

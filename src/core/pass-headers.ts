@@ -1,10 +1,10 @@
-/** The response headers of the backend that a public route may pass to the client. */
-
+/** Matches a header name in the spelling that `pass_headers` of a public route requires: in lower case. */
 const HEADER_NAME = /^[a-z0-9-]{1,64}$/;
 
 /**
- * Headers that never pass. They belong to the connection (RFC 9110 7.6.1), to the framing of the body, to the gateway, or to
- * the credentials between gateway and backend. Cookies never pass: requests are signed, and no cookie may replace a signature.
+ * Headers that a public route never passes to the client. They belong to the connection (RFC 9110 7.6.1), to the framing of the
+ * body, to the gateway, or to the credentials between gateway and backend. Cookies never pass: requests are signed, and no cookie
+ * may replace a signature.
  */
 const NEVER: ReadonlySet<string> = new Set([
   ...["connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "http2-settings", "alt-svc", "via"],

@@ -19,12 +19,11 @@ const VARIABLE = /^\{([A-Za-z_][A-Za-z0-9_]{0,63})\}$/;
  * value can change which resource a path names.
  */
 export class PathPattern {
-  /** The pattern as it was given. */
   readonly text: string;
   readonly variables: ReadonlySet<string>;
   readonly #parts: readonly Part[];
 
-  /** Throws a TypeError whose message describes the problem, without text of the pattern. */
+  /** Throws a TypeError. Its message describes the problem, and does not quote the pattern. */
   constructor(text: string) {
     if (!text.startsWith("/")) throw new TypeError('must start with "/"');
     if (text.length > PATH_CHARS_MAX) throw new TypeError(`is longer than ${PATH_CHARS_MAX} characters`);

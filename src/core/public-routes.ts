@@ -1,21 +1,18 @@
 import type { FlatSchema } from "./flat-schema.ts";
 
-/**
- * The rows of the setting `public_routes` (proto/public-routes.md). The fields have the same names as in the configuration file.
- */
-
+/** The HTTP methods that a row of the setting `public_routes` may have (proto/public-routes.md). */
 export const PUBLIC_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const;
 export type PublicMethod = (typeof PUBLIC_METHODS)[number];
 
-/** The budgets per network that rows share. */
+/** Names of budgets that several rows of `public_routes` share. Each network has its own bucket. */
 export const PUBLIC_CLASSES = ["public_auth", "public_misc"] as const;
 export type PublicClass = (typeof PUBLIC_CLASSES)[number];
 
-/** The budgets per identity that rows share. */
+/** Names of budgets that several rows of `public_routes` share. Each identity, such as an e-mail address, has its own bucket. */
 export const IDENTITY_BUDGETS = ["send_code", "confirm_code"] as const;
 export type IdentityBudget = (typeof IDENTITY_BUDGETS)[number];
 
-/** How the gateway checks an identity, and which spellings of it share a bucket. */
+/** The kind of an identity decides how the gateway checks the identity, and which spellings of it share a bucket. */
 export const IDENTITY_KINDS = ["email", "challenge", "opaque"] as const;
 export type IdentityKind = (typeof IDENTITY_KINDS)[number];
 
@@ -27,7 +24,7 @@ export type FieldRule = FieldKind | `${FieldKind}?`;
 /** The members of a login that register the device key. A row with `registers_key` has them in addition to its `fields`. */
 export const KEY_FIELDS = ["client_public_key", "client_key_algorithm"] as const;
 
-/** Statuses of the backend that pass only if a row lists them. */
+/** HTTP statuses of the backend that the client gets only if `pass_statuses` of the row lists them. */
 export const EXTRA_STATUSES = [204, 401, 403] as const;
 export type ExtraStatus = (typeof EXTRA_STATUSES)[number];
 
@@ -35,7 +32,7 @@ export type ExtraStatus = (typeof EXTRA_STATUSES)[number];
 export type RowBudget = { readonly rate: number; readonly burst: number; readonly shadow?: boolean | undefined };
 
 export type RowIdentity = {
-  /** The name of a field or of a variable of the path. */
+  /** The name of the field, or of the variable of the path, that contains the identity. */
   readonly field: string;
   readonly kind: IdentityKind;
   /** The budget of each identity: the name of a shared budget, or the rate and burst of the row's own budget. */
@@ -52,7 +49,7 @@ export type PublicRouteEntry = {
   readonly backend_path?: string | undefined;
   /** The shared budget of the client's network. Default: `public_auth`, or none if the row has a `budget`. */
   readonly class?: PublicClass | undefined;
-  /** A budget of the row for each network. */
+  /** The row's own budget for each network. */
   readonly budget?: RowBudget | undefined;
   readonly identity?: RowIdentity | undefined;
   /** The kinds of the accepted fields, by name. Default: any fields in a body, and none in a query. */

@@ -10,11 +10,12 @@ export interface PublishedEvent {
 /**
  * Takes events and revocations from the private listener into the push feed.
  *
- * - Order: the messages of one call stay in order. They follow the messages of all calls that were answered before this call.
- * - Atomicity: a call that throws has published nothing, unless it throws `PublishUnavailable`. It may then have published
- *   all of its messages.
- * - Repeats: an event id is remembered for at least `EVENT_ID_MEMORY_MS`, or for the next `EVENT_IDS_MIN` events. The events of
- *   different audiences may have the same id. An event without an id is never a repeat.
+ * - Order: the messages of one call stay in order. They follow the messages of all calls that were answered before this call
+ *   began.
+ * - Atomicity: a call that throws `PublishUnavailable` may have published all of its messages. A call that throws another error
+ *   has published nothing.
+ * - Repeats: an event id is remembered for `EVENT_ID_MEMORY_MS` or longer. It may be forgotten earlier if `EVENT_IDS_MIN` events
+ *   follow. The events of different audiences may have the same id. An event without an id is never a repeat.
  */
 export interface Publisher {
   /**

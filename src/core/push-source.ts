@@ -1,18 +1,18 @@
 /**
- * Delivers the events and revocations of the backend to a `PushFeedSink`. This is the push feed of the gateway. It has three
- * implementations: a gRPC stream of the backend, the private listener, and a Redis Stream.
+ * Delivers the push feed, which is the events and revocations of the backend, to a `PushFeedSink`. A source is a gRPC stream of
+ * the backend, the private listener or a Redis Stream.
  *
- * A source guarantees:
+ * `gap` and `lost` are methods of the sink. A source guarantees:
  * - Order: the sink gets the messages in the order of the source, one call at a time.
  * - No repeats: the sink gets a message twice only if the source calls `gap` before the second delivery. Exception: the backend
  *   itself sent the message twice.
  * - No silent loss: if messages may be lost, the source calls `gap` before the next message.
- * - Cursors: every start of every gateway passes the same cursor for the same message. No other message has this cursor. A source
- *   without common cursors passes cursors that are unique to one start.
+ * - Cursors: no two messages have the same cursor. If the backend or Redis assigns the cursors, every gateway passes the same
+ *   cursor for a message. Otherwise, the source creates cursors that no other start of a gateway creates.
  * - Invalid messages: the source counts each one, calls `lost` for its audience, and continues. If the audience is unknown, the
  *   source calls `gap`, at most once per second.
  * - A sink that throws: the source calls `gap` and continues.
- * - Memory: the messages that wait for the sink have a maximum size.
+ * - Memory: the total size of the messages that wait for the sink is bounded.
  */
 export interface PushSource {
   /** Starts the delivery. Calling it again has no effect. The source is up when it can receive the next message. */

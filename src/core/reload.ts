@@ -4,9 +4,9 @@ export type ReloadOutcome =
       readonly kind: "reloaded";
       /** Number of configurations that this gateway has used, the first one included. */
       readonly generation: number;
-      /** The changed settings. */
+      /** The names of the changed settings. */
       readonly changed: readonly string[];
-      /** The changed rows of each changed table. */
+      /** The changed rows of each changed table, by the name of the table. */
       readonly rows: Readonly<Record<string, ChangedRows>>;
       /** The settings whose change needs a restart. */
       readonly needsRestart: readonly string[];

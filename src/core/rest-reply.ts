@@ -1,5 +1,4 @@
-/** Plain HTTP replies of the gateway. They are JSON, with `cache-control: no-store` unless `headers` replaces it. */
-
+/** The default headers of the gateway's plain HTTP replies. The `headers` argument of `jsonReply` can replace them. */
 const JSON_HEADERS = { "content-type": "application/json", "cache-control": "no-store" };
 
 export function jsonReply(status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): Response {

@@ -11,11 +11,11 @@ export type SinceMark = "revoked" | "not_revoked" | "unknown";
  * The latest revocations, in order. The log shows whether a session was revoked while a look-up or a subscription was in
  * flight:
  *
- * 1. Before the start, the caller takes a `mark`, the current position in the log.
- * 2. At the end, the caller calls `revokedSince(mark, …)`.
+ * 1. Before the look-up or subscription starts, the caller takes a `mark`, the current position in the log.
+ * 2. When the look-up or subscription is complete, the caller calls `revokedSince(mark, …)`.
  *
- * The log keeps the newest `capacity` revocations. For an older mark, `revokedSince` returns "unknown". The caller must then
- * discard the result of its look-up or subscription.
+ * The log keeps the newest `capacity` revocations. If it no longer holds all revocations after the mark, `revokedSince` returns
+ * "unknown". The caller must then discard the result of its look-up or subscription.
  */
 export class RevocationLog {
   readonly #entries: (Revocation | undefined)[];

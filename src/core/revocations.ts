@@ -6,7 +6,7 @@ import type { Revocation } from "./sessions.ts";
 export interface RevocationListener {
   /** Applies the revocation. Returns the number of streams that ended. */
   revoke(revocation: Revocation): number;
-  /** Called if revocations may have been lost. Any cached session may then be revoked. */
+  /** Called if revocations may have been lost. Then any session in the session cache may have been revoked. */
   lost(): void;
   /** Called when revocations arrive again after an outage that was longer than `graceMs`. */
   outageEnded?(): void;

@@ -5,14 +5,14 @@
  *     Segments = Segment { "/" Segment }        FieldPath = IDENT { "." IDENT }
  *     Segment  = "*" | "**" | LITERAL | Variable    Verb  = ":" LITERAL
  *
- * The gateway builds paths, so each wildcard must be in a variable: the variable names the payload field with the value. A
- * template may also end in a slash, because many REST services have such paths.
+ * The gateway builds paths from payloads. So each wildcard must be in a variable, which names the payload field with the value.
+ * A template may also end in a slash, because many REST services have such paths.
  */
 
-/** One segment that a variable matches: any segment, any number of segments, or this text. */
+/** A part of a variable's pattern. `*`: any one segment. `**`: any number of segments. `text`: exactly this segment. */
 export type PatternSegment = "*" | "**" | { readonly text: string };
 
-/** The names from the outermost object of a payload to one of its fields. */
+/** The names of the nested fields that lead to one field of a payload. The first name is in the outermost object. */
 export type FieldPath = readonly string[];
 
 /** Plain text of one segment, or a variable for one or more segments. */

@@ -8,7 +8,6 @@ export interface Session {
   readonly key: VerifyingKey;
 }
 
-/** A result of the session directory. */
 export interface FoundSession {
   readonly session: Session;
   /** The position in the revocation log up to which `session` is current; see `RevocationLog.revokedSince`. */

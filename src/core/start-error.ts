@@ -10,7 +10,7 @@ export class TlsFilesError extends Error {
 
 /** A worker process cannot start. The one-line message is for operators. */
 export class WorkerError extends Error {
-  /** Whether the configuration is wrong. */
+  /** True if the configuration or a TLS file is wrong. The exit code is then 2, and 1 otherwise. */
   readonly isConfigError: boolean;
 
   constructor(message: string, isConfigError: boolean) {

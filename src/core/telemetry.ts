@@ -3,7 +3,7 @@ import type { CounterName, GaugeName, HistogramName } from "./metric-table.ts";
 /** The label set of one time series. */
 export type Labels = Readonly<Record<string, string>>;
 
-/** Records measurements. The names are defined in core/metric-table.ts. */
+/** Records measurements. The metric names are defined in core/metric-table.ts. */
 export interface Metrics {
   count(name: CounterName, labels?: Labels, by?: number): void;
   gauge(name: GaugeName, value: number, labels?: Labels): void;

@@ -1,4 +1,4 @@
-/** What is replaced: all processes, or only the workers, by processes of the same executable and configuration. */
+/** What an upgrade replaces. `all`: every process. `workers`: only the workers. New workers run the supervisor's executable. */
 export type UpgradeScope = "all" | "workers";
 
 /** What became of a request to upgrade the gateway. `problem` is a text for operators. */

@@ -1,8 +1,8 @@
 import { type CipherKey, createCipheriv, createDecipheriv, createHash, hkdfSync } from "node:crypto";
 
 /**
- * Size of a token in bytes. A token stands for a position of the push feed in event ids. With 72 bits, two positions of one
- * history practically never have the same token.
+ * Size of a token in bytes. In an event id, a token stands for a position of the push feed. With 72 bits, two positions of one
+ * push feed practically never have the same token.
  */
 export const TOKEN_BYTES = 9;
 
@@ -33,14 +33,14 @@ export function eventIdKey(seed: Uint8Array): Uint8Array {
  * contains the token of the position, then a nonce.
  *
  * Clients have no key. So they learn neither the position of an id, nor whether two ids name the same position. Every gateway
- * with the same signing keys can read the id.
+ * with the same signing keys can read these ids.
  */
 export class EventIds {
   readonly #keys: () => readonly [CipherKey, ...CipherKey[]];
   readonly #fillRandom: (bytes: Uint8Array) => void;
 
   /**
-   * `keys`: returns the current keys; see `eventIdKey`. The first key creates ids. All keys read ids, because signing keys
+   * `keys`: returns the keys of event ids (see `eventIdKey`). The first key creates ids. All keys read ids, because signing keys
    * rotate.
    */
   constructor(keys: () => readonly [Uint8Array, ...Uint8Array[]], fillRandom: (bytes: Uint8Array) => void) {
@@ -59,7 +59,7 @@ export class EventIds {
     return this.#seal(block);
   }
 
-  /** Returns the id of the backend's event at this position. Every gateway with the same first key creates the same id. */
+  /** Returns the id of the backend event whose position has this token. Gateways with the same first key create the same id. */
   idOfEvent(token: Uint8Array): string {
     const block = Buffer.alloc(BLOCK_BYTES);
     block.set(token);

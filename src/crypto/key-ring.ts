@@ -57,12 +57,12 @@ export class KeyRing implements Signer {
     return this.#keys.jwks;
   }
 
-  /** The keys of event ids, one per seed, the current one first: see `EventIds`. */
+  /** The keys of event ids (see `EventIds`), one per seed. The first key belongs to the current seed. */
   get eventIdKeys(): RingKeys["eventIdKeys"] {
     return this.#keys.eventIdKeys;
   }
 
-  /** Uses the keys of `other` from now on. Read `keyId` and call `sign` in the same turn of the event loop. */
+  /** Uses the keys of `other` from now on. Read `keyId` and call `sign` synchronously, so that both use the same key. */
   adopt(other: KeyRing): void {
     this.#keys = other.#keys;
   }

@@ -1,7 +1,6 @@
 /** A parsed JSON object. None of its members has been checked. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-/** One call of the REST API. */
 export interface ApiCall {
   readonly headers: Headers;
   /** The values of the path's placeholders, percent-decoded. */

@@ -26,7 +26,7 @@ const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
 const CODE_CHARS_MAX = 16;
 const KEY_CHARS_MAX = 128;
 
-/** The call of the guest login. By default, the gateway of `sallyport dev` has this row in addition to login by e-mail code. */
+/** The row of `public_routes` for guest logins. `sallyport dev` has it by default, in addition to the rows for e-mail codes. */
 export const GUEST_LOGIN: PublicRouteEntry = {
   name: "guest",
   method: "POST",
@@ -51,7 +51,7 @@ function sendEmailCode({ body }: ApiCall, { challenges }: AuthParts): ApiReply {
   return { status: 200, body: { challenge_id: challenges.issue(email).challenge_id } };
 }
 
-/** Creates a user without an e-mail address, with a session. */
+/** Creates a user who has no e-mail address, and a session of this user. */
 function logInGuest({ body }: ApiCall, { users, sessions }: AuthParts): ApiReply {
   const key = keyField(body);
   checkMetadata(body);

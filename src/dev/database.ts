@@ -47,7 +47,7 @@ export function openDatabase(file: string): Database {
   }
 }
 
-/** Creates the tables in an empty file. In a file with an older version, changes the tables. */
+/** Creates the tables in an empty file. In a file with an older schema version, runs the migrations. */
 function prepareSchema(database: Database, file: string): void {
   const version = database.query<{ user_version: number }, []>("PRAGMA user_version").get()?.user_version ?? 0;
   if (version === SCHEMA_VERSION) return;

@@ -24,7 +24,7 @@ export class PushService {
   async *#subscribe(cursor: string, signal: AbortSignal): AsyncGenerator<PushEvent> {
     if (this.#streams.size >= this.#limits.pushStreamsMax) throw new ConnectError("too many streams", Code.ResourceExhausted);
     const release = () => this.#streams.delete(signal);
-    // If the stream is reset during a blocked write, connect-node never resumes this generator. Then `finally` does not run.
+    // `finally` is not enough: if the stream is reset during a blocked write, connect-node never resumes this generator.
     signal.addEventListener("abort", release, { once: true });
     this.#streams.add(signal);
     try {
@@ -35,8 +35,8 @@ export class PushService {
   }
 
   /**
-   * Yields the logged events after the number `start`, then new events. The wait for new events starts in the same turn as the
-   * empty read, so no append is missed.
+   * Yields the logged events after the number `start`, then new events. When a read returns no event, the wait for the next
+   * append starts synchronously. So no append is missed.
    */
   async *#eventsAfter(start: number, signal: AbortSignal): AsyncGenerator<PushEvent> {
     let seq = start;

@@ -107,11 +107,11 @@ export class FilteredSocket extends Duplex {
 }
 
 /**
- * Closes the connection when the client sets a header table size below `TABLE_OCTETS`, unless it has a `FilteredSocket`. A
+ * Closes a connection without a `FilteredSocket` when its client sets a header table size below `TABLE_OCTETS`. A
  * `FilteredSocket` cannot be added at that time, because the content of the encoder's table is unknown.
  *
- * The client must connect again. Known clients set such a size only in their first SETTINGS frame. The `FilteredSocket` is then
- * already in place.
+ * The client must connect again. This is rare: known clients set such a size only in their first SETTINGS frame. Their
+ * connection then has a `FilteredSocket` from the start.
  */
 export function endOnSmallTable(session: ServerHttp2Session): void {
   session.on("remoteSettings", ({ headerTableSize = TABLE_OCTETS }) => {

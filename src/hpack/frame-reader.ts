@@ -24,13 +24,13 @@ export interface Frame {
 export type Piece = Frame | Uint8Array;
 
 /**
- * Splits the bytes of one direction of an HTTP/2 connection. Parses the selected frames. Passes all other bytes on unparsed.
+ * Splits the bytes of one direction of an HTTP/2 connection. Parses the selected frames. Returns all other bytes unparsed.
  */
 export class FrameReader {
   readonly #parses: (frame: FrameKind) => boolean;
   /** Bytes of an incomplete frame header, or of an incomplete frame that must be parsed. */
   #pending: Buffer = Buffer.alloc(0);
-  /** Number of octets before the next frame header. The reader passes these octets on unparsed. */
+  /** Number of octets before the next frame header. The reader returns these octets unparsed. */
   #skipOctets: number;
 
   /** `prefaceOctets`: number of octets before the first frame. `parses`: selects the frames to parse. */

@@ -1,4 +1,4 @@
-/** The size of a table entry is its name and value in octets, plus this overhead (RFC 7541 4.1). */
+/** The size of a table entry is the length of its name and value in octets, plus this overhead (RFC 7541 4.1). */
 const ENTRY_OVERHEAD = 32;
 
 /** A field of an encoder's dynamic table. Strings are stored as sent, with their length prefixes. */

@@ -19,8 +19,8 @@ export const TABLE_OCTETS = 4096;
 const SETTINGS_HEADER_TABLE_SIZE = 1;
 const SETTING_OCTETS = 6;
 /**
- * Maximum frame payload that every endpoint accepts, in octets (RFC 9113 4.2). The filter does not parse larger received
- * frames. In practice, no SETTINGS frame is larger.
+ * The largest frame payload that every HTTP/2 endpoint must accept, in octets (RFC 9113 4.2). The filter does not parse received
+ * frames with a larger payload. In practice, no SETTINGS frame is larger.
  */
 const FRAME_OCTETS_MAX = 16_384;
 const CLIENT_PREFACE_OCTETS = 24;
@@ -75,8 +75,8 @@ export class TableSizeFilter {
   }
 
   /**
-   * Splits bytes from the peer into parts. Deliver each part to the runtime in a separate turn of the event loop. If a response
-   * and its end arrive in the same turn, the runtime discards data that the application has not started to read.
+   * Splits bytes from the peer into parts. Deliver each part to the runtime in a separate turn of the event loop. Otherwise, a
+   * response and its end can arrive in one turn. The runtime then discards data that the application has not started to read.
    */
   receive(chunk: Buffer): Buffer[] {
     const parts: Uint8Array[][] = [[]];

@@ -7,13 +7,13 @@ export interface EventCollectorParts {
   readonly protocol: string;
   /** Maximum number of collected events. */
   readonly eventsMax: number;
-  /** Maximum size of the collected events together, in bytes. One event may be larger. */
+  /** Maximum total size of the collected events, in bytes. The first event is collected even if it is larger. */
   readonly bytesMax: number;
 }
 
 /**
- * The sink of a poll: collects events until `take`. Events that do not fit are not collected. The history still has them, so
- * the client gets them when it resumes after the last collected event.
+ * The sink of a poll: collects events until `take`. Events that do not fit are not collected. They are also in the replay
+ * buffers, so the client gets them when it resumes after the last collected event.
  */
 export class EventCollector implements Sink {
   readonly isPoll = true;

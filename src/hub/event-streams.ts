@@ -2,13 +2,12 @@ import type { Refusal } from "../core/refusal.ts";
 import type { Admission } from "./admission.ts";
 import type { EventCodec, Sink } from "./sink.ts";
 
-/** What a poll asks for. */
 export interface PollRequest {
   readonly codec: EventCodec;
   /** The name of the protocol, used as a metric label. */
   readonly protocol: string;
   readonly eventsMax: number;
-  /** Maximum size of the events together, in bytes. One event may be larger. */
+  /** Maximum total size of the events, in bytes. The first event is returned even if it is larger. */
   readonly bytesMax: number;
   /** How long the poll waits for its first event, in ms. */
   readonly waitMs: number;

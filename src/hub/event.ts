@@ -29,7 +29,7 @@ export interface EventDraft {
 }
 
 /**
- * An event for any number of streams. All outboxes and the history share its encoded bytes.
+ * An event for any number of streams. All outboxes and replay buffers share its encoded bytes.
  *
  * - The event is signed on first use.
  * - It is encoded once per codec, and once in base64.
@@ -62,7 +62,7 @@ export class SignedEvent {
     if (isBase64) return this.#text();
     if (codec === "proto") return this.#binary();
     const json = this.#json ?? encodeFrame(0, jsonOf(this.#binary()));
-    // After `compact`, only the binary encoding is kept, to save memory in the history.
+    // After `compact`, only the binary encoding is kept, to save memory in the replay buffers.
     if (!this.#isCompacted) this.#json = json;
     return json;
   }
@@ -74,7 +74,7 @@ export class SignedEvent {
   }
 
   /**
-   * Reduces the memory of the event, before the history stores it:
+   * Reduces the memory of the event, before a replay buffer stores it:
    * - Drops the JSON and the base64 encoding.
    * - Copies the payload of an unsigned event. The payload may be a view that keeps a larger buffer in memory.
    */
@@ -112,8 +112,8 @@ function sign({ eventType, eventId, audience, timestampMs, payloadBytes }: Event
 }
 
 /**
- * Converts the event in a binary frame to ProtoJSON. Writes the fields directly, because `toJsonString` is slow for responses
- * with many events. Omits fields with their default value, as ProtoJSON does.
+ * Converts a binary frame, which contains one event, to ProtoJSON. Writes the fields directly, because `toJsonString` is slow for
+ * responses with many events. Omits fields with their default value, as ProtoJSON does.
  */
 function jsonOf(frame: Uint8Array): Uint8Array {
   const { envelope, payloadBytes, signature } = fromBinary(GatewayEventSchema, frame.subarray(FRAME_HEADER_BYTES));

@@ -14,8 +14,8 @@ export interface ServerTimeDetails {
 }
 
 /**
- * Bounds of the request timestamps that the gateway accepts. The signed event `gateway.server_time` tells them to clients.
- * Clients do not trust times in unsigned refusals.
+ * Bounds of the request timestamps that the gateway accepts. Clients learn them from the signed event `gateway.server_time`,
+ * because clients do not trust times in unsigned refusals.
  */
 export interface AdmittedTimestamps {
   /** The freshness window: how far a request's timestamp may differ from the gateway's clock. */

@@ -2,7 +2,7 @@ import type { SignedEvent } from "./event.ts";
 import { ReplayBuffer, type ReplayBufferKey, type ReplayEntry } from "./replay-buffer.ts";
 import type { Position, StreamPositions } from "./stream-positions.ts";
 
-/** The bounds of the event history. */
+/** The bounds of the replay buffers. */
 export interface HistoryLimits {
   /** Maximum number of events in one replay buffer. */
   readonly eventsMax: number;

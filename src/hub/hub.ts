@@ -45,7 +45,7 @@ export class Hub {
   #refuses: "nothing" | "streams" | "all" = "nothing";
   /** Number of streams when the shutdown started. */
   #streamsAtShutdown = 0;
-  /** True while the history is filled after a start. Events are then stored, and not delivered to open streams. */
+  /** True while the replay buffers are filled after a start. Events are then stored, and not delivered to open streams. */
   #isFilling = false;
 
   constructor(options: HubOptions) {
@@ -67,7 +67,7 @@ export class Hub {
     this.#history.adopt(history);
   }
 
-  /** Sets the gauges of streams, outboxes and history. Reports every protocol of `protocols`, even if no stream uses it. */
+  /** Sets the gauges of streams, outboxes and replay buffers. Reports every protocol of `protocols`, even if no stream uses it. */
   sample(metrics: Metrics, protocols: readonly string[]): void {
     sampleStreams(this.#streams, protocols, metrics);
     metrics.gauge("sallyport_history_events", this.#history.events);
@@ -119,8 +119,8 @@ export class Hub {
    * Ends a poll. Returns its frames: `gateway.server_time`, then the collected events. Throws as `EventCollector.take` does.
    *
    * `gateway.server_time` is created when the poll ends, so that its time is current. If no event was collected, the event id
-   * of `gateway.server_time` names the current position. So the client can resume even if the history has evicted events of
-   * other clients since the poll began.
+   * of `gateway.server_time` names the current position. From there, the client can resume even if events of other clients were
+   * evicted from their replay buffers during the poll.
    */
   answer({ admission, collector, subscription, resumed, position }: Poll): readonly Uint8Array[] {
     // Delivers a broadcast that has not reached the poll yet. A client that resumes from the current position would miss it.
@@ -132,7 +132,7 @@ export class Hub {
     return [this.#starts.serverTime(admission, { resumed, position: from }).frame(collector), ...frames];
   }
 
-  /** Whether a client can resume from the position that it names. `true` if it names none. */
+  /** Whether the replay buffers have all events after `admission.resumeAfter`. True if the client does not resume a stream. */
   canResume(admission: Admission): boolean {
     return this.#starts.isKnown(admission);
   }
@@ -170,12 +170,12 @@ export class Hub {
     this.#deliver(this.#gatewayEvents.resync(audience, position), event);
   }
 
-  /** Starts the fill of the history. Until `endFill`, events are stored for streams that resume, but not delivered. */
+  /** Starts the fill of the replay buffers. Until `endFill`, events are stored for streams that resume, but not delivered. */
   beginFill(): void {
     this.#isFilling = true;
   }
 
-  /** Ends the fill of the history. Streams that were opened during the fill get `gateway.resync`. */
+  /** Ends the fill of the replay buffers. Streams that were opened during the fill get `gateway.resync`. */
   endFill(): void {
     if (!this.#isFilling) return;
     this.#isFilling = false;
@@ -238,14 +238,14 @@ export class Hub {
     return this.#streams.size;
   }
 
-  /** Refuses new streams with SHUTTING_DOWN. New polls are refused as well, or answered without a wait if `answersPolls`. */
+  /** Refuses new streams with SHUTTING_DOWN. If `answersPolls`, new polls are answered without a wait. If not, they are refused. */
   refuseStreams(answersPolls = false): void {
     this.#refuses = answersPolls ? "streams" : "all";
   }
 
   /**
-   * Ends the `count` oldest streams with SHUTTING_DOWN; all streams by default. A poll is answered without a further wait, unless
-   * polls are refused.
+   * Ends the `count` oldest streams with SHUTTING_DOWN; all streams by default. Open polls are answered immediately instead,
+   * unless new polls are refused.
    */
   endStreams(count = this.#streams.size): void {
     for (const stream of [...this.#streams].slice(0, count))

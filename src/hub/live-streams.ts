@@ -11,7 +11,7 @@ export interface StreamLimits {
   readonly totalMax: number;
 }
 
-/** The stream limits, by what they count. */
+/** Names a stream limit: per session, per user, per network (`ip`) or in total (`all`). */
 export type StreamLimitScope = "session" | "user" | "ip" | "all";
 
 /** All open streams and polls, indexed by session and by user, and counted per network. */
@@ -27,7 +27,7 @@ export class LiveStreams {
     this.#limits = limits;
   }
 
-  /** Uses other limits from now on. Open streams stay open. */
+  /** Replaces the limits. Open streams stay open, even if their number exceeds a new limit. */
   adopt(limits: StreamLimits): void {
     this.#limits = limits;
   }
@@ -41,7 +41,7 @@ export class LiveStreams {
     return this.#all[Symbol.iterator]();
   }
 
-  /** Returns the limit that a new stream of the subscriber would exceed. No open stream is closed to make room. */
+  /** Returns the limit that a new stream of this subscriber would exceed. Returns `undefined` if it would exceed none. */
   exceededLimit({ deviceSessionId, userId, peerNetwork }: Subscriber): StreamLimitScope | undefined {
     const { perSessionMax, perUserMax, perNetworkMax, totalMax } = this.#limits;
     if (this.bySession.count(deviceSessionId) >= perSessionMax) return "session";

@@ -8,14 +8,17 @@ import type { Sink } from "./sink.ts";
 
 export interface LocalStreamsParts {
   readonly hub: Pick<Hub, "register" | "poll" | "answer" | "shuttingDown">;
-  /** Resolves when the history is filled after a start. From then on, clients can resume streams from before the restart. */
+  /**
+   * Resolves when the replay buffers are filled after a start. From then on, a client can resume a stream from before the
+   * restart.
+   */
   readonly historyFilled: (admission: Admission) => Promise<void>;
   readonly clock: Pick<Clock, "monotonic">;
   /** Runs `work` in a later turn of the event loop. */
   readonly defer: (work: () => void) => void;
 }
 
-/** The streams and polls of the hub in this process. */
+/** Opens streams and answers polls with the hub of this process. */
 export class LocalStreams implements EventStreams {
   readonly #parts: LocalStreamsParts;
 
@@ -32,7 +35,8 @@ export class LocalStreams implements EventStreams {
     const { hub, clock, historyFilled } = this.#parts;
     const startedMs = clock.monotonic();
     await historyFilled(admission);
-    // The wait for the history counts as wait of the poll. Otherwise, the answer could arrive after the client's timeout.
+    // The poll lasts `request.waitMs` in total, including the wait for the replay buffers. Otherwise, the client could time out
+    // before the answer arrives.
     const leftMs = request.waitMs - (clock.monotonic() - startedMs);
     const collector = new EventCollector(request);
     const poll = hub.poll(admission, collector);
@@ -52,8 +56,8 @@ export class LocalStreams implements EventStreams {
 
   async #wait(collector: EventCollector, waitMs: number, signal: AbortSignal): Promise<void> {
     await readyOrLate(collector, waitMs, signal);
-    // The push feed delivers the events of one read in several microtasks. The poll waits one turn of the event loop, so that
-    // it collects all of them.
+    // Events that arrive in one read of the push feed are delivered in several microtasks. The poll waits one turn of the event
+    // loop, so that it collects all these events.
     if (collector.isReady) await new Promise<void>((resolve) => this.#parts.defer(resolve));
   }
 }

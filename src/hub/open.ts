@@ -12,8 +12,8 @@ import { SessionRecheck, type SessionRecheckOptions } from "./session-recheck.ts
 
 export interface HubSettings extends HubLimits {
   /**
-   * After a gap in the push feed, the sessions of all open streams are looked up again. This is the maximum number of
-   * concurrent look-ups.
+   * Maximum number of concurrent session look-ups after a gap in the push feed. After a gap, the hub looks up the sessions of
+   * all open streams again.
    */
   readonly recheckLookUpsMax: number;
 }
@@ -33,7 +33,6 @@ export interface HubParts {
   readonly sleep: SessionRecheckOptions["sleep"];
 }
 
-/** The hub and its running timers. */
 export interface RunningHub {
   readonly hub: Hub;
   /** Receives events and revocations from the push feed. */
@@ -43,7 +42,7 @@ export interface RunningHub {
 
 /** Interval of `Hub.tick`. Heartbeats and expirations can be late by up to this time. */
 const TICK_MS = 1000;
-/** Delay before failed session look-ups are repeated after a gap in the push feed. */
+/** Delay before the session look-ups that failed after a gap are repeated. */
 const RECHECK_RETRY_MS = 1000;
 
 /** Creates the hub, registers it for revocations, and starts its timers. */
@@ -71,8 +70,8 @@ export function openHub(settings: HubSettings, parts: HubParts): RunningHub {
     sink: {
       event: (event, cursor) => hub.publish(event, cursor),
       lost(audience, what, cursor) {
-        // While a look-up is in flight, its user is not known. So a lost revocation invalidates all look-ups, not only those of
-        // its audience.
+        // The user of a look-up in flight is not known yet. So a lost revocation of one user invalidates the look-ups of all
+        // users.
         if (what === "revocation") revocations.lost();
         hub.resyncAudience(audience, cursor);
       },

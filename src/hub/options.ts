@@ -8,12 +8,15 @@ import type { HistoryLimits } from "./history.ts";
 import type { StreamLimits } from "./live-streams.ts";
 import type { OutboxLimits } from "./outbox.ts";
 
-/** The limits of the hub, which the operator configures. */
+/** The settings of the hub, from the configuration. */
 export interface HubLimits {
   readonly streams: StreamLimits;
   readonly outbox: OutboxLimits;
   readonly history: HistoryLimits;
-  /** Time between heartbeats. Clients get it in `gateway.server_time`, and detect a dead connection by a missing heartbeat. */
+  /**
+   * Time between heartbeats. The event `gateway.server_time` contains it. Clients treat a missing heartbeat as a dead
+   * connection.
+   */
   readonly heartbeatIntervalMs: number;
   /**
    * Average age at which a stream expires. The actual age is random, from 90 % to 110 % of this value (`AGE_JITTER`). So
@@ -27,7 +30,7 @@ export interface HubOptions extends HubLimits {
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly revocations: Pick<RevocationLog, "mark" | "revokedSince">;
-  /** Creates and reads the ids that name a position of the push feed. */
+  /** Creates and reads event ids. An event id names a position of the push feed. */
   readonly eventIds: EventIds;
   readonly fillRandom: (bytes: Uint8Array) => void;
   /** Creates a unique event id (UUIDv7), for events that the backend sent without an id and without a cursor. */

@@ -2,36 +2,38 @@
  * Bounds of the data that one client has not read yet. If a new event would exceed a bound, the stream ends with SLOW_CONSUMER.
  */
 export interface OutboxLimits {
-  /** Maximum unread bytes of one stream, in the outbox and in the runtime's queue together. */
+  /** Maximum number of unread bytes of one stream, in the outbox and in the runtime's queue together. */
   readonly bytesMax: number;
   /** Maximum number of messages in the outbox. */
   readonly messagesMax: number;
 }
 
 /**
- * If the runtime has queued at least this many bytes for a stream, further frames wait in the outbox. This saves memory: all
- * outboxes share one copy of a frame, but each runtime queue has its own.
+ * If the runtime has queued at least this many bytes for a stream, further frames wait in the outbox. This saves memory,
+ * because all outboxes share one copy of a frame, but each runtime queue has its own copy.
  *
  * The minimum of the setting `streams.outbox_bytes_max` is the same number.
  */
 export const WRITE_AHEAD_BYTES = 64 * 1024;
 
-/** A frame in an outbox. */
 export interface QueuedFrame {
   readonly frame: Uint8Array;
   /**
-   * When the hub received the event, in ms on the monotonic clock; `undefined` for an event that the gateway itself created.
+   * When the hub received the event, in ms on the monotonic clock. `undefined` for an event that the gateway itself created.
    */
   readonly receivedAtMs: number | undefined;
 }
 
-/** The queued frames of one stream whose client reads too slowly. Outboxes share the arrays of frames: do not modify them. */
+/**
+ * The queued frames of one stream whose client reads too slowly. Several outboxes can hold the same frame: do not modify its
+ * bytes.
+ */
 export class Outbox {
   #frames: Uint8Array[] = [];
   #receivedAtMs: (number | undefined)[] = [];
   /**
-   * Index of the first frame that `shift` has not returned yet. Returned frames are removed in batches, which is cheaper than
-   * one by one.
+   * Index in `#frames` of the frame that `shift` returns next. The frames before it are removed in batches, because this is
+   * cheaper than one by one.
    */
   #head = 0;
   #bytes = 0;

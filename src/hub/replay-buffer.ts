@@ -19,12 +19,12 @@ export interface ReplayEntry {
   readonly buffer: ReplayBuffer;
   readonly position: Position;
   /**
-   * The id of the event, even if `event` is `undefined`. If the event could not be delivered, no client has its id, and this
-   * field is `undefined`.
+   * The id of the event, even if the event was too large to store. `undefined` if the event could not be delivered, because
+   * then no client has its id.
    */
   readonly eventId: string | undefined;
   readonly storedAtMs: number;
-  /** `undefined` if the event of this position is missing: it was too large to store, or could not be delivered. */
+  /** `undefined` if the event at this position was too large to store, or could not be delivered. */
   readonly event: SignedEvent | undefined;
   readonly heldBytes: number;
   nextInBuffer: ReplayEntry | undefined;
@@ -40,8 +40,8 @@ export class ReplayBuffer {
   #events = 0;
   #heldBytes = 0;
   /**
-   * `Position.order` of the newest event that is missing in this buffer; 0 if none is missing. An event is missing if the
-   * bounds of this buffer evicted it, or if it was never stored.
+   * `Position.order` of the newest event that is missing in this buffer; 0 if none is missing. A missing event was evicted
+   * because of the bounds of this buffer, or was never stored.
    */
   incompleteThrough = 0;
 

@@ -4,7 +4,8 @@ import type { Refusal } from "../core/refusal.ts";
 export type EventCodec = "proto" | "json";
 
 /**
- * Is notified when a stream ends. It is an interface and not a callback, because a callback would need one closure per stream.
+ * The sink notifies this listener when its stream ends. It is an object and not a callback, because a callback would need one
+ * closure per stream.
  */
 export interface SinkListener {
   /**
@@ -14,7 +15,7 @@ export interface SinkListener {
   ended(thrown: unknown): void;
 }
 
-/** What the bytes of a stream's frames depend on. */
+/** The properties of a stream that determine the bytes of its frames. Streams with the same properties get the same bytes. */
 export type FrameForm = Pick<Sink, "codec" | "isBase64">;
 
 /** One client's stream, as the hub uses it. The implementation hides the protocol and the connection. */
@@ -28,7 +29,10 @@ export interface Sink {
   readonly protocol: string;
   /** Whether the stream has ended, for any reason. Only the sink stores this state. */
   readonly ended: boolean;
-  /** Sends one framed event. Never throws. No effect after the stream has ended. Sinks share the array: do not modify it. */
+  /**
+   * Sends one framed event. Never throws. No effect after the stream has ended. Other sinks get the same array: do not modify
+   * it.
+   */
   write(frame: Uint8Array): void;
   /** Ends the stream with the refusal, after all frames that were already written. Only the first call has an effect. */
   end(refusal: Refusal): void;
@@ -36,7 +40,7 @@ export interface Sink {
   release?(): void;
   /** Number of written bytes that the runtime has not sent yet. */
   readonly queuedBytes: number;
-  /** If a worker process serves the stream: the unread bytes that the worker last reported. */
+  /** Number of unread bytes that the worker process last reported. `undefined` if no worker process serves the stream. */
   readonly unreadBytes?: number;
   /** Resolves when the runtime's queue has room for more frames, or when the stream has ended. */
   drained(): Promise<void>;

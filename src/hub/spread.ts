@@ -2,7 +2,7 @@ import type { Clock } from "../core/clock.ts";
 
 /** The streams that `spread` ends. */
 export interface EndingStreams {
-  /** Call this when the end of the streams begins. Returns their number. */
+  /** Called by `spread` before it ends the first stream. Returns the number of open streams. */
   beginEnd(): number;
   /** Ends the `count` oldest streams. */
   endStreams(count: number): void;
@@ -15,14 +15,15 @@ export interface SpreadTimer {
 
 /** Time between two steps, in ms. Each step ends a part of the streams. */
 const STEP_MS = 25;
-/** After a pause of the process, overdue streams end faster than the average rate, by at most this factor. */
+/** Maximum rate at which overdue streams end after a pause of the process, as a multiple of the average rate. */
 const CATCH_UP = 1.4;
-/** Maximum time that one step counts as elapsed, in ms, even after a longer pause of the process. */
+/** After a pause of the process, one step ends at most `CATCH_UP` times as many streams as are due in this many ms. */
 const LATE_STEP_MS = 100;
 
 /**
- * Ends the streams evenly over `spreadMs`, so that their clients do not all reconnect at the same moment. Returns the number of
- * streams at the start. After a long pause of the process, some streams are still open at the end.
+ * Ends the streams evenly over `spreadMs`, so that their clients do not all reconnect at the same moment. Returns the number
+ * of streams at the start. When the promise resolves, some streams can still be open, for example after a long pause of the
+ * process.
  */
 export async function spread(streams: EndingStreams, spreadMs: number, { clock, sleep }: SpreadTimer): Promise<number> {
   const total = streams.beginEnd();

@@ -4,7 +4,7 @@ import type { HubOptions } from "./options.ts";
 
 const MS_PER_SECOND = 1000;
 
-/** Counts deliveries of one backend event. `receivedAtMs`: when the hub received it, on the monotonic clock. */
+/** Counts the deliveries of one backend event. `receivedAtMs`: when the hub received the event, on the monotonic clock. */
 export function countDeliveries(
   { clock, metrics }: Pick<HubOptions, "clock" | "metrics">,
   deliveries: number,
@@ -18,11 +18,11 @@ export interface StreamEnd {
   readonly isPoll: boolean;
   /** `undefined` if the client disconnected. */
   readonly reason: Reason | undefined;
-  /** Number of dropped backend events. */
+  /** Number of backend events that were dropped because the stream ended. */
   readonly undelivered: number;
 }
 
-/** Counts the end of a stream or poll. */
+/** Counts the end of a stream by its reason. For streams and polls, counts the dropped backend events. */
 export function countEnd(metrics: Metrics, { isPoll, reason, undelivered }: StreamEnd): void {
   if (!isPoll) metrics.count("sallyport_streams_ended_total", { reason: reason ?? "client" });
   if (undelivered === 0) return;

@@ -2,9 +2,9 @@ import { type EventIds, TOKEN_BYTES, tokenOfCursor } from "../crypto/event-ids.t
 
 /** A point in the push feed. A client at this position has received all its events up to here. */
 export interface Position {
-  /** Increases with each message of the push feed, within this process. */
+  /** Increases with each message of the push feed. Each process counts separately. */
   readonly order: number;
-  /** Names the position in event ids: the token of the message's cursor, or random bytes if the message has no cursor. */
+  /** Stands for the position in event ids. It is a hash of the message's cursor, or random if the message has no new cursor. */
   readonly token: Uint8Array;
   /** Whether `token` comes from a cursor. If so, every gateway of the same backend knows this token. */
   readonly isShared: boolean;
@@ -16,8 +16,8 @@ export interface StreamPositionsOptions {
 }
 
 /**
- * `parse` finds at least this many of the newest positions. Clients cannot resume from a position that it does not find. A
- * position takes about 150 bytes.
+ * `parse` finds at least this many of the newest positions. Clients cannot resume from a position that `parse` does not find.
+ * A position takes about 150 bytes of memory.
  */
 const POSITIONS_MIN = 131_072;
 
@@ -30,8 +30,8 @@ export class StreamPositions {
   readonly #fillRandom: (bytes: Uint8Array) => void;
   #latest: Position;
   /**
-   * The newest positions by token. When this map is full, it replaces `#older`. Deleting single keys would be slow in
-   * JavaScriptCore.
+   * The newest positions by token. When this map is full, it becomes `#older`, and the previous `#older` is dropped. Deleting
+   * single keys instead would be slow in JavaScriptCore.
    */
   #newer = new Map<string, Position>();
   #older: ReadonlyMap<string, Position> = new Map();
@@ -48,8 +48,8 @@ export class StreamPositions {
   }
 
   /**
-   * Creates the position of a new message, and makes it the latest position. `cursor` is the message's cursor, if it has one. A
-   * cursor that is already known is ignored, because it does not identify this message.
+   * Creates the position of a new message, and makes it the latest position. `cursor` is the message's cursor, if it has one.
+   * The cursor of an earlier message is ignored, because it does not identify the new message.
    */
   next(cursor?: string): Position {
     const token = cursor === undefined ? undefined : tokenOfCursor(cursor);
@@ -59,14 +59,14 @@ export class StreamPositions {
   }
 
   /**
-   * Creates a position for the cursor and makes it the latest position, unless the cursor is already known. Used for messages
-   * that clients do not get, such as keepalives.
+   * If the cursor is new, creates a position for it and makes this position the latest. Used for messages that clients do not
+   * get, such as keepalives.
    */
   reach(cursor: string): void {
     if (this.#find(tokenOfCursor(cursor)) === undefined) this.next(cursor);
   }
 
-  /** Returns a unique id for an event of the gateway itself. A client that received it can resume from `position`. */
+  /** Returns a unique id for an event of the gateway itself. A client that received the event can resume from `position`. */
   eventIdAt(position: Position): string {
     return this.#ids.create(position.token);
   }
@@ -80,8 +80,8 @@ export class StreamPositions {
   }
 
   /**
-   * Returns the position that an event id names. The id was created by `eventIdAt` or `eventIdOf`, in any gateway. Returns
-   * `undefined` if this gateway does not know the position.
+   * Returns the position that an event id of `eventIdAt` or `eventIdOf` names. Any gateway with the same signing keys may have
+   * created the id. Returns `undefined` if this gateway does not know the position.
    */
   parse(eventId: string): Position | undefined {
     for (const token of this.#ids.tokensIn(eventId)) {

@@ -2,7 +2,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Metrics } from "../core/telemetry.ts";
 import type { Subscription } from "./subscription.ts";
 
-/** Selects the streams that one page lists. */
+/** Selects the open streams that one page of the admin listener shows. */
 export interface StreamQuery {
   /** The page lists only streams whose id is larger than this number. 0 selects the first page. */
   readonly after: number;
@@ -29,12 +29,12 @@ export interface StreamPage {
   readonly nextAfter: number | undefined;
 }
 
-/** Returns the page that the query selects. */
+/** Returns the first `query.limit` streams that match the query. */
 export function describeStreams(all: Iterable<Subscription>, query: StreamQuery, clock: Clock): StreamPage {
   const found: Subscription[] = [];
   for (const stream of all) {
     if (!matches(stream, query)) continue;
-    // One stream more than the limit shows that there is another page.
+    // Stops at one stream more than the limit, which shows that there is another page.
     if (found.push(stream) > query.limit) break;
   }
   const page = found.slice(0, query.limit);
@@ -45,7 +45,7 @@ export function describeStreams(all: Iterable<Subscription>, query: StreamQuery,
   };
 }
 
-/** The quantiles of unread bytes per stream that are reported (nearest-rank method). */
+/** The reported quantiles of the unread bytes per stream, by the nearest-rank method. */
 const QUANTILES = [0.5, 0.99, 1] as const;
 
 /** Sets the gauges of open streams and unread bytes. Call it only once per scrape, because it iterates over all streams. */

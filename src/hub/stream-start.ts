@@ -7,7 +7,7 @@ import type { History } from "./history.ts";
 import type { Position, StreamPositions } from "./stream-positions.ts";
 import type { Subscription } from "./subscription.ts";
 
-/** The contents of `gateway.server_time` that depend on where the stream starts. */
+/** The parts of the event `gateway.server_time` that depend on where the stream starts. */
 export interface StartPosition {
   /** Whether the client resumes, and gets all events that it missed. */
   readonly resumed: boolean;
@@ -19,7 +19,7 @@ export interface StartPosition {
 export interface StreamStart extends StartPosition {
   /** The events that the client missed, in order. */
   readonly missed: readonly SignedEvent[];
-  /** Whether missed events may be lost. The stream then starts with `gateway.resync`. */
+  /** Whether missed events may be lost. If true, the event `gateway.resync` follows `gateway.server_time`. */
   readonly mustResync: boolean;
 }
 
@@ -39,7 +39,10 @@ export class StreamStarts {
     this.#parts = parts;
   }
 
-  /** Whether the history has all events after the client's position. `true` if the client names no position. */
+  /**
+   * Whether the replay buffers have all events for this client after the event `resumeAfter`. `true` if `resumeAfter` is
+   * `undefined`.
+   */
   isKnown({ resumeAfter, userId, deviceSessionId }: Admission): boolean {
     return resumeAfter === undefined || this.#parts.history.since(resumeAfter, userId, deviceSessionId) !== undefined;
   }
@@ -55,14 +58,13 @@ export class StreamStarts {
     return { resumed: true, position: missed.after, missed: missed.events, mustResync: false };
   }
 
-  /** Creates `gateway.server_time` for the client. */
   serverTime({ deviceSessionId, userId, requestId }: Admission, { resumed, position }: StartPosition): SignedEvent {
     return this.#parts.gatewayEvents.serverTime({ deviceSessionId, userId, requestId, resumed, position });
   }
 
   /**
-   * Delivers the missed events or, if some may be lost, `gateway.resync`. Call it in the same turn as `find`, so that no later
-   * event is delivered before these.
+   * Delivers the missed events. If some of them may be lost, delivers the event `gateway.resync` instead. Call it in the same
+   * turn of the event loop as `find`. Otherwise, a later event could be delivered first.
    */
   deliver(subscription: Subscription, { missed, mustResync }: StreamStart): void {
     const { clock, metrics, gatewayEvents, positions } = this.#parts;

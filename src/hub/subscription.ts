@@ -30,7 +30,8 @@ export interface SubscriptionOwner {
   /** Creates the refusal with which a stream ends. */
   refusal(reason: Reason): Refusal;
   /**
-   * Called when a backend event from the outbox was written. `receivedAtMs`: when the hub received it, on the monotonic clock.
+   * Called when a backend event from the outbox was written. `receivedAtMs`: when the hub received the event, in ms on the
+   * monotonic clock.
    */
   deliveredLate(receivedAtMs: number): void;
   /**
@@ -54,7 +55,7 @@ export class Subscription implements SinkListener {
   readonly #sink: Sink;
   readonly #limits: OutboxLimits;
   readonly #owner: SubscriptionOwner;
-  /** Number of the latest broadcast that this stream received or skipped; set by `Broadcaster`. */
+  /** Serial number of the latest broadcast that this stream received or skipped. Set by `Broadcaster`. */
   broadcasts = 0;
   /** Frames that wait to be written. The outbox exists only while the client reads too slowly. */
   #outbox: Outbox | undefined;
@@ -74,8 +75,8 @@ export class Subscription implements SinkListener {
   }
 
   /**
-   * Asks the sink to call `ended` when the stream ends. If the stream has already ended, this method calls `owner.closed`
-   * immediately. So store the subscription before this call.
+   * Asks the sink to call `ended` when the stream ends. If the stream has already ended, `owner.closed` is called immediately.
+   * So the owner must store the subscription before this call.
    */
   watchSink(): void {
     this.#sink.onEnd(this);
@@ -99,7 +100,10 @@ export class Subscription implements SinkListener {
     return this.#sink.codec;
   }
 
-  /** Number of bytes in the outbox and in the runtime's queue together. */
+  /**
+   * Number of bytes that the client has not read yet. They are in the outbox, in the runtime's queue, or in the worker process
+   * if there is one.
+   */
   get unreadBytes(): number {
     return this.#sink.queuedBytes + (this.#sink.unreadBytes ?? 0) + (this.#outbox?.bytes ?? 0);
   }
@@ -126,7 +130,7 @@ export class Subscription implements SinkListener {
     return false;
   }
 
-  /** Ends the wait of a poll. Returns false for a stream. */
+  /** Ends the wait of a poll and returns true. Does nothing for a stream and returns false. */
   release(): boolean {
     this.#sink.release?.();
     return this.isPoll;

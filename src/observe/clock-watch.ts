@@ -17,7 +17,7 @@ const SLEW_MAX = 0.001;
 /**
  * Detects steps of the wall clock by comparing it with the monotonic clock.
  *
- * - A step is a change of at least `CLOCK_JUMP_MS` relative to the monotonic clock.
+ * - A step is a change of the wall clock by at least `CLOCK_JUMP_MS` relative to the monotonic clock.
  * - Slewing (gradual correction) of up to `SLEW_MAX` is not a step.
  * - Smaller changes that are faster than slewing add up over several checks. Their sum can be a step.
  * - A suspension of the host is a step.

@@ -3,13 +3,13 @@ import { MetricFamily } from "./metric-family.ts";
 import type { MetricSnapshot } from "./metric-snapshot.ts";
 
 /**
- * The counters and histograms of processes that have ended. A sum that includes them never decreases. Otherwise, Prometheus would
- * take the end of a process for a reset of all counters, and add their whole values again.
+ * The counters and histograms of processes that have ended. The sums over all processes include them, so these sums never
+ * decrease. Prometheus treats a decrease as a reset of the counter, and would count the remaining value again.
  */
 export class EndedMetrics {
   readonly #families = new Map<MetricSnapshot["name"], MetricFamily>();
 
-  /** Adds the last known metrics of a process. */
+  /** Adds the last metrics of a process that has ended. */
   add(snapshots: readonly MetricSnapshot[]): void {
     for (const { name, series } of snapshots) {
       const declaration = METRICS[name];

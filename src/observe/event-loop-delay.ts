@@ -3,12 +3,12 @@ import type { GatewayMetrics } from "./metrics.ts";
 
 /** Interval of the timer whose delay is measured, in ms. */
 const INTERVAL_MS = 250;
-/** Number of measurements of one window: 10 s. */
+/** Number of measurements in one window of 10 s. */
 const WINDOW = 40;
 
 /**
- * Measures how late a timer is: for how long the event loop was busy with other work. The metric is the longest delay of the current
- * window and of the one before, so that it does not depend on the times of scrapes.
+ * Measures the event loop delay: how late a timer fires because the event loop is busy. The metric is the longest delay in the
+ * current and the previous window. So a delay stays visible for at least 10 s.
  */
 export function watchEventLoop(clock: Pick<Clock, "monotonic">, metrics: GatewayMetrics): { stop(): void } {
   let dueMs = clock.monotonic() + INTERVAL_MS;

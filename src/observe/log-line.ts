@@ -15,8 +15,8 @@ const VALUE_CHARS_MAX = 2048;
 /** Maximum length of a log line, in UTF-16 units. A longer line is formatted again, with shorter values and fewer fields. */
 const LINE_CHARS_MAX = 8192;
 /**
- * Maximum length of a value, in UTF-16 units before escaping, if a line longer than `LINE_CHARS_MAX` is formatted again.
- * Escaping can make a value six times as long.
+ * Maximum length of a value in a line that is formatted again because it exceeded `LINE_CHARS_MAX`. The length counts UTF-16
+ * units before escaping. Escaping can make a value six times as long.
  */
 const SHORT_VALUE_CHARS_MAX = 64;
 const SHORT_LINE_FIELDS_MAX = 16;

@@ -55,7 +55,8 @@ export function createLog(options: LogOptions): BatchedLog {
 }
 
 /**
- * Returns a function that formats a time as ISO 8601. The last result is cached, because many lines have the same millisecond.
+ * Returns a function that formats a time as ISO 8601. The last result is cached, because many lines are written in the same
+ * millisecond.
  */
 function isoTimes(): (nowMs: number) => string {
   let lastMs = Number.NaN;

@@ -10,7 +10,10 @@ interface Series {
   readonly values: readonly string[];
   /** The value of a counter or gauge, or the sum of a histogram. */
   value: number;
-  /** Observations in each bucket of a histogram, not cumulative. The last bucket is `+Inf`. Empty for other metric types. */
+  /**
+   * Number of observations in each bucket of a histogram, not cumulative. The last bucket is `+Inf`. Empty for other metric
+   * types.
+   */
   readonly counts: Float64Array;
 }
 
@@ -37,7 +40,10 @@ export class MetricFamily {
   /** Finds a series by its label values. Values that are equal after truncation lead to the same series. */
   readonly #byValues: SeriesTree = { series: undefined, next: new Map() };
   #leaves = 0;
-  /** Finds a series by its labels in the text format. So no two series have equal labels, which Prometheus would reject. */
+  /**
+   * Finds a series by its labels in the text format. This map prevents two series with equal labels, because Prometheus would
+   * reject them.
+   */
   readonly #byLabels = new Map<string, Series>();
 
   constructor(name: string, declaration: MetricDeclaration) {

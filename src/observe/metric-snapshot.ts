@@ -10,6 +10,6 @@ export interface SeriesSnapshot {
   /** The values of the declared labels, in the declared order. */
   readonly labels: readonly string[];
   readonly value: number;
-  /** Observations in each bucket of a histogram, not cumulative. Empty for other metric types. */
+  /** Number of observations in each bucket of a histogram, not cumulative. Empty for other metric types. */
   readonly counts: readonly number[];
 }

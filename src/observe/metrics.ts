@@ -13,8 +13,8 @@ export interface MetricsOptions {
 /** All metrics of the process, in memory. */
 export interface GatewayMetrics extends Metrics {
   /**
-   * Registers a function that is called before each `render` and `snapshot`, for gauges that are computed on demand. The
-   * returned function ends the registration.
+   * Registers a function that is called before each `render` and `snapshot`. The function sets gauges that are computed on
+   * demand. To end the registration, call the returned function.
    */
   beforeRender(sample: () => void): () => void;
   /**
@@ -86,7 +86,10 @@ function snapshotOf(families: Families): MetricSnapshot[] {
   return [...families].map(([name, family]) => ({ name, series: family.snapshot() }));
 }
 
-/** Gauges whose highest value counts. Most of them measure what all processes share, such as the entries of a shared table. */
+/**
+ * Gauges for which the gateway reports the highest value of its processes. Most of these gauges measure something that all
+ * processes share, such as the entries of a shared table.
+ */
 const HIGHEST: ReadonlySet<MetricName> = new Set([
   "sallyport_build_info",
   "sallyport_event_loop_delay_seconds",
@@ -97,21 +100,24 @@ const HIGHEST: ReadonlySet<MetricName> = new Set([
   "sallyport_tls_certificate_expiry_seconds",
 ]);
 
-/** Gauges whose lowest value counts. Redis is up if every process reaches it. The gateway started with its first process. */
+/**
+ * Gauges for which the gateway reports the lowest value of its processes. So Redis is up only if every process reaches it. The
+ * start time of the gateway is that of its first process.
+ */
 const LOWEST: ReadonlySet<MetricName> = new Set(["sallyport_redis_up", "process_start_time_seconds"]);
 
-/** Returns how the values of several processes become the value of the gateway. */
+/** Returns the function that combines the values of two processes: the minimum, the maximum or the sum. */
 function mergeOf(name: MetricName): (a: number, b: number) => number {
   if (LOWEST.has(name)) return Math.min;
   return HIGHEST.has(name) ? Math.max : (a, b) => a + b;
 }
 
-/** Returns the metrics of several processes, summed per metric. */
+/** Combines the metrics of several processes. `mergeOf` selects the function that combines the values of a metric. */
 function sum(all: readonly (readonly MetricSnapshot[])[]): Families {
   const families = createFamilies();
   const merged = new Set<MetricName>();
   for (const { name, series } of all.flat()) {
-    // The first value replaces the initial 0 of a family without labels, because no process has measured this 0.
+    // A metric without labels starts with the value 0, which no process has measured. The first measured value replaces this 0.
     families.get(name)?.merge(series, merged.has(name) ? mergeOf(name) : (_, other) => other);
     merged.add(name);
   }

@@ -1,9 +1,7 @@
 import type { ContinueTrace } from "../core/backend.ts";
 import { parseTracestate } from "./tracestate.ts";
 
-/** Parses and creates the `traceparent` header of W3C Trace Context (https://www.w3.org/TR/trace-context/). */
-
-/** The parsed `traceparent` of a request. */
+/** The parsed `traceparent` header of a request (W3C Trace Context, https://www.w3.org/TR/trace-context/). */
 export interface TraceContext {
   /** The id of the trace: 32 lowercase hexadecimal digits, not all zero. */
   readonly traceId: string;
@@ -42,9 +40,9 @@ const SPAN_ID_BYTES = 8;
  * Returns a function that creates the trace headers of a backend call.
  *
  * - If the client sent a valid `traceparent`, the backend call is a new span in the client's trace. A valid `tracestate` is
- *   passed on (3.3).
- * - Otherwise, the backend call starts a new trace. It is marked as sampled, because backends with parent-based sampling record
- *   only sampled traces.
+ *   passed on (W3C Trace Context 3.3).
+ * - Otherwise, the backend call starts a new trace. The new trace is marked as sampled, because backends with parent-based
+ *   sampling record only sampled traces.
  */
 export function continueTraces(random: RandomBytes = (bytes) => crypto.getRandomValues(bytes)): ContinueTrace {
   const hex = hexFrom(random);

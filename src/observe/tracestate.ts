@@ -1,7 +1,9 @@
-/** The `tracestate` header of W3C Trace Context (3.3): a list of vendor data about a trace. The newest member is the first. */
-
+/**
+ * Maximum number of members in a `tracestate` header (W3C Trace Context 3.3). Each member is data of one tracing vendor. The
+ * newest member is the first.
+ */
 const MEMBERS_MAX = 32;
-/** Maximum length of a propagated header. At least 512 characters must be propagated (3.3.1.5). */
+/** Maximum length of a propagated header, in characters. W3C Trace Context requires at least 512 characters (3.3.1.5). */
 const CHARS_MAX = 512;
 /**
  * If a header exceeds `CHARS_MAX`, members longer than this are removed first. Then members are removed from the end (3.3.1.5).

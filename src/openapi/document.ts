@@ -4,25 +4,25 @@ import type { Node } from "./node.ts";
 import { NotExpressible } from "./not-expressible.ts";
 import { serverOf } from "./servers.ts";
 
-/** Thrown if a text is no OpenAPI document. The message says what to do, and quotes nothing but positions. */
+/** Thrown if a text is no OpenAPI document. The message can name a position in the text, but never quotes the text. */
 export class DocumentError extends Error {
   override readonly name = "DocumentError";
 }
 
-/** Maximum size of a document in bytes. The description of GitHub's whole API has 13 MB. */
+/** Maximum size of a document in bytes. The OpenAPI document of GitHub has 13 MB. */
 export const DOCUMENT_BYTES_MAX = 64 * 1024 * 1024;
-/** Maximum length of a chain of references. */
+/** Maximum number of references (`$ref`) that are followed one after another. */
 const HOPS_MAX = 32;
-/** Maximum number of values to which nested YAML aliases expand. Aliases without nesting, such as one per answer, need fewer. */
+/** Maximum number of values to which the YAML aliases of one anchor expand. Nested aliases can expand exponentially. */
 const ALIASES_MAX = 100_000;
 const VERSION = /^3\.[012](\.\d{1,3})?$/;
 
-/** An OpenAPI document (OpenAPI 3.0 and 3.1) in JSON or YAML. */
+/** An OpenAPI document of version 3.0, 3.1 or 3.2, in JSON or YAML. */
 export class OpenApiDocument {
   readonly root: Node;
   readonly version: string;
 
-  /** Throws `DocumentError`. */
+  /** Throws `DocumentError` if the text is no OpenAPI document. */
   constructor(text: string) {
     const root = parse(text);
     if (!isObject(root)) throw new DocumentError("the document is not an object");
@@ -39,7 +39,7 @@ export class OpenApiDocument {
     this.version = version;
   }
 
-  /** The origin of the first server. Empty if it is relative or unreadable. */
+  /** The origin of the first server. Empty if the URL of this server is relative or invalid. */
   get origin(): string {
     try {
       return serverOf(this.root["servers"]).origin;
@@ -49,8 +49,8 @@ export class OpenApiDocument {
   }
 
   /**
-   * Returns an object. If it has a `$ref`, returns the target, with the fields that are beside the `$ref`. Throws `NotExpressible`
-   * if the reference leads out of the document, to nothing or to itself.
+   * Resolves the `$ref` of `value`. Returns the target, plus the fields beside the `$ref`. Without a `$ref`, returns `value`.
+   * Throws `NotExpressible` if the target is not an object of this document, or if the reference leads to itself.
    */
   resolve(value: unknown): Node {
     let current = value;
@@ -98,7 +98,7 @@ function parse(text: string): unknown {
     try {
       return JSON.parse(json);
     } catch {
-      // A flow mapping of YAML starts with a brace too.
+      // The text can still be YAML, because a flow mapping of YAML also starts with a brace.
     }
   }
   try {
@@ -112,7 +112,7 @@ function parse(text: string): unknown {
 
 function parseYaml(text: string): unknown {
   const lines = new LineCounter();
-  // `uniqueKeys` compares each key with each other one, which takes minutes for a large document.
+  // `uniqueKeys` compares each key with every other key, which takes minutes for a large document.
   const document = parseDocument(text, { lineCounter: lines, uniqueKeys: false, merge: true, logLevel: "silent" });
   const [problem] = document.errors;
   if (problem !== undefined) {
@@ -125,7 +125,7 @@ function parseYaml(text: string): unknown {
   return document.toJS({ maxAliasCount: ALIASES_MAX });
 }
 
-/** A path that occurs twice would hide the operations of the first one. */
+/** Throws `DocumentError` if a path occurs twice. The second occurrence would hide the operations of the first. */
 function requireDistinctPaths(paths: unknown): void {
   if (!isMap(paths)) return;
   const names = paths.items.map(({ key }) => (isScalar(key) ? String(key.value) : ""));

@@ -1,7 +1,7 @@
 import { isObject } from "../config/decoder.ts";
 import { mediaType } from "../config/routes.ts";
 
-/** Returns the media types of a `content` without their parameters, in lower case. */
+/** Returns the media types of an OpenAPI `content` object, in lower case and without parameters. */
 export function mediaTypesOf(content: unknown): string[] {
   if (!isObject(content)) return [];
   return Object.keys(content).map(essenceOf);

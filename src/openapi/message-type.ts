@@ -2,12 +2,15 @@ import { isMessageType, isReservedType, MESSAGE_TYPE_MAX } from "../core/grammar
 import type { Operation } from "./operations.ts";
 import { variableNames } from "./route-path.ts";
 
-/** Maximum length of a message type without its number. If a message type occurs twice, a number such as `_2` follows it. */
+/**
+ * Maximum length of a message type, in characters. It leaves room for a number such as `_2`, which a repeated message type
+ * gets.
+ */
 const CHARS_MAX = MESSAGE_TYPE_MAX - 8;
-/** Matches segments of a path that say nothing about an operation. */
+/** Matches path segments that message types omit, such as `v1` and `api`. */
 const VERSION = /^(v\d+([._-]?\w+)?|api|apis|rest)$/i;
 
-/** Gives each operation a message type of its own, such as `pets.get_pet_by_id`. */
+/** Gives each operation a unique message type, such as `pets.get_pet_by_id`. */
 export class MessageTypes {
   readonly #used = new Set<string>();
 
@@ -37,16 +40,16 @@ function messageTypeOf(operation: Operation): string {
 /** Splits the operationId into words, at separators such as `/` and `.`. */
 function fromId({ operationId, method, path }: Operation): string[] | undefined {
   if (operationId === undefined) return undefined;
-  // FastAPI appends path and method to the name of the function.
+  // FastAPI appends the path and the method to the name of a function. This ending is removed.
   const ending = `${path.replace(/\W/g, "_")}_${method}`;
   const id = operationId.endsWith(ending) ? operationId.slice(0, -ending.length) : operationId;
-  // NestJS puts the name of the controller before the name of the method.
+  // NestJS writes `PetsController_list`, which becomes `Pets.list`.
   const parts = id.replace(/^(\w+)Controller_/, "$1.").split(/[./:]+/);
   const words = parts.map(word).filter((each) => each !== "");
   return words.length === 0 ? undefined : words;
 }
 
-/** Without an operationId: the path and the method, such as `pets.by_pet_id.get`. */
+/** Returns the words of the path and the method, such as `pets.by_pet_id.get`. Used if an operation has no operationId. */
 function fromPath({ path, method }: Operation): string[] {
   const words = path.split("/").map((segment) => {
     const [name] = variableNames(segment);
@@ -66,7 +69,9 @@ function withoutGroup(name: string, group: string): string {
   return /^[a-z]/.test(rest) ? rest : name;
 }
 
-/** Converts a text to a word of a message type: `listPets` to `list_pets`. Returns an empty text if nothing is left. */
+/**
+ * Converts a text to a word of a message type: `listPets` to `list_pets`. Returns an empty text if no letter or digit is left.
+ */
 function word(text: string): string {
   const plain = text
     .slice(0, CHARS_MAX)

@@ -3,15 +3,15 @@ import type { OpenApiDocument } from "./document.ts";
 import type { Node } from "./node.ts";
 import { firstServer, type Server, serverOf } from "./servers.ts";
 
-/** The methods of an OpenAPI path item that a route can have. */
+/** The HTTP methods that a route can have, as an OpenAPI path item names them. */
 const ROUTE_METHODS = ["get", "put", "post", "delete", "patch"] as const;
 export type OperationMethod = (typeof ROUTE_METHODS)[number];
 const OTHER_METHODS = ["options", "head", "trace", "query"];
 
-/** One operation, with what it inherits from its path and from the document. */
+/** One operation, including what it inherits from its path item and from the document, such as the server. */
 export interface Operation {
   readonly method: OperationMethod;
-  /** The path as the document has it. */
+  /** The path as it is in the document, such as `/pets/{petId}`. */
   readonly path: string;
   readonly server: Server;
   readonly operationId: string | undefined;
@@ -22,7 +22,7 @@ export interface Operation {
   readonly responses: Node;
 }
 
-/** An operation as it is named to people. */
+/** Identifies an operation in messages to the user. */
 export interface OperationName {
   readonly method: string;
   readonly path: string;
@@ -32,11 +32,14 @@ export interface OperationName {
 export interface OperationEntry {
   readonly name: OperationName;
   readonly tags: readonly string[];
-  /** Reads the operation. Throws `NotExpressible`. `undefined` if no route can have the method. */
+  /**
+   * Reads the operation. Throws `NotExpressible` if the operation is invalid. `undefined` if a route cannot have the
+   * operation's method.
+   */
   readonly read: (() => Operation) | undefined;
 }
 
-/** Lists every operation of the document in its order. */
+/** Lists all operations of the document, in the order of its paths. */
 export function operationsOf(document: OpenApiDocument): OperationEntry[] {
   const { paths } = document.root;
   if (!isObject(paths)) return [];
@@ -93,7 +96,10 @@ function read(document: OpenApiDocument, { method, path, item, operation }: Plac
   };
 }
 
-/** Returns the parameters of the path and of the operation. A parameter of the operation replaces one with its name and place. */
+/**
+ * Returns the parameters of a path and of an operation. A parameter of the operation replaces a parameter of the path with the
+ * same `name` and `in`.
+ */
 function parametersOf(document: OpenApiDocument, ofPath: unknown, ofOperation: unknown): Node[] {
   const all = [ofPath, ofOperation].flatMap((list) => (Array.isArray(list) ? list : []));
   const named = all.map((each) => document.resolve(each)).map((each) => [`${each["in"]} ${each["name"]}`, each] as const);

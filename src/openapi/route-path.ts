@@ -7,16 +7,16 @@ const VARIABLE = /^\{([^{}]+)\}(:[^{}]+)?$/;
 export interface PathNames {
   /** Names of fields that go to the query or the body. A path variable with one of these names gets another name. */
   readonly taken: ReadonlySet<string>;
-  /** Variables whose value can have several segments. */
+  /** Names of variables whose value can have several segments. */
   readonly deep: ReadonlySet<string>;
 }
 
-/** The path of a route, and the names of variables that differ from those of the document. */
+/** The path of a route, and how its variables differ from those of the document. */
 export interface RoutePath {
   readonly path: string;
-  /** The payload fields of renamed variables, by the variable's name in the document. */
+  /** The variables whose payload field has another name. Maps the name in the document to the name of the field. */
   readonly renamed: ReadonlyMap<string, string>;
-  /** Fields whose value can have several segments in the document, but only one in the route. */
+  /** Payload fields whose value can have several path segments in the document, but only one in the route. */
   readonly single: readonly string[];
 }
 
@@ -25,7 +25,7 @@ export function variableNames(path: string): string[] {
   return [...path.matchAll(/\{([^{}]+)\}/g)].map(([, name = ""]) => name);
 }
 
-/** Converts an OpenAPI path to a path template. Throws `NotExpressible`. */
+/** Converts an OpenAPI path to the path template of a route. Throws `NotExpressible` if no route can have such a path. */
 export function routePath(path: string, names: PathNames): RoutePath {
   if (!path.startsWith("/")) throw new NotExpressible("its path does not start with a slash");
   if (/[?#]/.test(path)) throw new NotExpressible("its path contains a query or a fragment");

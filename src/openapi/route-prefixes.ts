@@ -1,9 +1,12 @@
-/** Maximum number of prefixes. If there are more, the deepest ones are shortened until few enough remain. */
+/**
+ * Maximum number of prefixes that `routePrefixes` returns. If there are more, it removes the last segment of the deepest
+ * prefixes until few enough remain.
+ */
 const PREFIXES_MAX = 16;
-/** A segment that a prefix of `backend.route_prefixes` can have. */
+/** Matches a segment that is allowed in a prefix of the setting `backend.route_prefixes`. */
 const PLAIN = /^(?!\.{1,2}$)[A-Za-z0-9._~-]+$/;
 
-/** Returns the longest prefixes such that each path is below one of them. */
+/** Returns prefixes so that each path starts with one of them. The prefixes are as long as `PREFIXES_MAX` allows. */
 export function routePrefixes(paths: readonly string[]): string[] {
   let folders = minimal(paths.map(folderOf));
   while (folders.length > PREFIXES_MAX) {
@@ -13,7 +16,7 @@ export function routePrefixes(paths: readonly string[]): string[] {
   return folders;
 }
 
-/** Returns the plain segments before the last one and before the first variable. */
+/** Returns the leading segments of a path that match `PLAIN`, without the last segment of the path. */
 function folderOf(path: string): string {
   const segments = path.replace(/\/$/, "").split("/").slice(1, -1);
   const end = segments.findIndex((segment) => !PLAIN.test(segment));
@@ -29,7 +32,7 @@ function parentOf(folder: string): string {
   return folder.replace(/[^/]+\/$/, "");
 }
 
-/** Removes each folder that another one contains. */
+/** Removes duplicates, and each folder that is inside another folder. */
 function minimal(folders: readonly string[]): string[] {
   const kept: string[] = [];
   for (const folder of [...new Set(folders)].sort()) {

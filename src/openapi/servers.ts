@@ -2,17 +2,20 @@ import { isObject } from "../config/decoder.ts";
 import type { Node } from "./node.ts";
 import { NotExpressible } from "./not-expressible.ts";
 
-/** Where operations are served. `origin` is empty if it is the origin of the document. `basePath` has no slash at its end. */
+/** The server of an operation. `origin` is empty if the URL of the server is relative. `basePath` has no slash at its end. */
 export interface Server {
   readonly origin: string;
   readonly basePath: string;
 }
 
 const HERE: Server = { origin: "", basePath: "" };
-/** The origin of relative URLs. The name is reserved (RFC 6761 6.4). */
+/** Placeholder for the origin of a relative URL. The domain `invalid` is reserved (RFC 6761 6.4). */
 const RELATIVE = "http://relative.invalid";
 
-/** Returns the first server, or `undefined`. Without a list, the document's server applies (OpenAPI 3.1, "Server Object"). */
+/**
+ * Returns the first server of a `servers` list. Returns `undefined` if the list is missing or empty. Throws `NotExpressible`
+ * if the URL of the server is invalid.
+ */
 export function firstServer(servers: unknown): Server | undefined {
   const [first] = Array.isArray(servers) ? servers : [];
   return isObject(first) ? readServer(first) : undefined;
@@ -30,7 +33,7 @@ function readServer({ url, variables }: Node): Server {
   return { origin: parsed.origin === RELATIVE ? "" : parsed.origin, basePath };
 }
 
-/** Replaces each variable by its default. */
+/** Replaces each variable in the URL of a server by its default value. */
 function filled(url: string, variables: unknown): string {
   return url.replace(/\{([^{}]*)\}/g, (_, name: string) => {
     const variable = isObject(variables) && Object.hasOwn(variables, name) ? variables[name] : undefined;

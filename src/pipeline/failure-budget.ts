@@ -15,7 +15,7 @@ export type FailurePorts = Pick<
 /** The `scope` in RATE_LIMITED refusals of check 0. It is the same for the failure buckets of networks and of sessions. */
 const SCOPE = "failures";
 
-/** Retry delay of a refusal if there is no room to count the tokens that the request holds. */
+/** Retry delay of RATE_LIMITED if the gateway cannot count the tokens that requests hold. */
 const NO_ROOM_RETRY_MS = 1000;
 
 /**
@@ -31,7 +31,7 @@ const GATEWAY_FAULTS: ReadonlySet<Reason> = new Set(["SESSION_LOOKUP_UNAVAILABLE
  * - A session that was recently verified from the network is exempt from the network's failure bucket. So one bad client does
  *   not block other clients behind the same address.
  * - Each exempt session has its own failure bucket, because anyone can send its session id: the id is not verified yet.
- * - A request holds failure permits until it has failed or succeeded. So parallel requests cannot test more guesses than
+ * - A request holds failure permits until it has failed or succeeded. So parallel requests cannot fail more often than
  *   sequential requests.
  */
 export async function checkFailureBudget(request: IncomingRequest, ports: FailurePorts): Promise<PrecheckedRequest> {
@@ -84,7 +84,7 @@ export function checkPeer(peer: Peer, cost: number, ports: FailurePorts): void {
   if (!mayWait || unverifiedBuckets.check(demand, nowMs, tokens) !== true) throw rateLimited(outcome);
 }
 
-/** Charges the network for a request that could not be decoded. */
+/** Charges `cost` to the failure bucket of the network. Used for requests that could not be decoded, for example. */
 export async function chargePeer(peer: Peer, cost: number, ports: FailurePorts): Promise<void> {
   const demand = networkDemand(peer, ports);
   await ports.unverifiedBuckets.spend(times(demand, tokensOf(cost, demand)), ports.clock.now());
@@ -138,8 +138,8 @@ function rateLimited({ retryAfterMs }: TakeRefusal): Refusal {
 /**
  * Calls `onShadowRefusal` if the request passes only because the failure budget is in shadow mode.
  *
- * In shadow mode, every request holds tokens, and none waits. Otherwise, up to `ip.burst` of these requests would wait and hold
- * no tokens. So `ip.burst` is subtracted from the number of held tokens.
+ * In shadow mode, every request holds tokens, and none waits. Without shadow mode, up to `ip.burst` of these requests would
+ * wait and hold no tokens. So `ip.burst` is subtracted from the number of held tokens.
  */
 function reportShadow(demand: BucketDemand, ports: FailurePorts): void {
   const { unverifiedBuckets, failurePermits, budgets, clock, onShadowRefusal } = ports;
@@ -148,8 +148,10 @@ function reportShadow(demand: BucketDemand, ports: FailurePorts): void {
 }
 
 /**
- * Charges a refused request to the network's failure bucket. If check 0 used the failure bucket of the session instead, charges
- * the request to both buckets. `GATEWAY_FAULTS` are never charged to a session. Must run before `releasePermits`.
+ * Charges a refused request to the network's failure bucket. If check 0 used the failure bucket of the session, also charges
+ * this bucket, unless the refusal is one of `GATEWAY_FAULTS`.
+ *
+ * Must run before `releasePermits`. Otherwise, another request could acquire the tokens in between.
  */
 export async function spendFailure(prechecked: PrecheckedRequest, refusal: unknown, ports: FailurePorts): Promise<void> {
   // A request that was signed before the gateway started is not charged. After a restart, all clients behind one address may
@@ -187,8 +189,9 @@ function networkDemand({ network }: Peer, { budgets }: FailurePorts): BucketDema
 }
 
 /**
- * Returns the second bucket of a network with recently verified sessions. This bucket limits the decoding of messages that are
- * refused before their session is known. Its key has "*" instead of a session id, so it differs from the key of any session.
+ * A network with recently verified sessions has a second bucket beside its failure bucket. The second bucket limits the
+ * decoding of messages that are refused before their session is known. Its key has "*" instead of a session id, so it differs
+ * from the key of any session.
  */
 function verifiedNetworkDemand({ network }: Peer, { budgets }: FailurePorts): BucketDemand {
   return { scope: "session_failures", key: `${network} *`, budget: budgets.ip };

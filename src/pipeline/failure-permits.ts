@@ -5,7 +5,7 @@ const POLL_MS = 10;
 
 /**
  * Counts, for each failure bucket, the tokens that requests hold while they are checked. Without this count, many concurrent
- * guesses would pass before the first guess is charged. The workers of a gateway share the counts.
+ * requests could fail before the first failure is charged. The workers of a gateway share the counts.
  */
 export class FailurePermits {
   readonly #counts: HeldCounts;
@@ -21,12 +21,12 @@ export class FailurePermits {
     return this.#counts.held(bucket);
   }
 
-  /** Returns false if there is no room to count the tokens. */
+  /** Holds tokens of the bucket for a request. Returns false if there is no room to count the tokens. */
   acquire(bucket: string, tokens: number): boolean {
     return this.#counts.tryAdd(bucket, tokens);
   }
 
-  /** Gives tokens back that a request did not use. Wakes no waiting request. */
+  /** Undoes `acquire` for a request that must wait or is refused. Wakes no waiting request. */
   giveBack(bucket: string, tokens: number): void {
     this.#counts.remove(bucket, tokens);
   }
@@ -53,7 +53,7 @@ export class FailurePermits {
   }
 
   /**
-   * Makes a request wait for a token of the bucket. The promise resolves when a token may have been released; the caller must
+   * Makes a request wait for a token of the bucket. The promise resolves when a token may have been released. The caller must
    * then check the bucket again. Returns `undefined` if the request may not wait (see `mayWait`).
    */
   nextRelease(bucket: string, waitingMax: number): Promise<void> | undefined {

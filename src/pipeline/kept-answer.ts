@@ -18,7 +18,7 @@ export type KeepingRoute = Pick<Route, "timeoutMs"> & { readonly keepAnswerMs: n
 
 export type AnswerPorts = Pick<PipelinePorts, "answers" | "lastingCalls" | "onAnswer" | "freshness" | "clock">;
 
-/** Calls the backend. `mayBeSent` runs before the call is sent. */
+/** Calls the backend. `mayBeSent` runs before the call is sent, and throws if the call must not be sent. */
 type BackendCall = (signal: AbortSignal, mayBeSent: SendCheck) => Promise<BackendReply>;
 
 /**
@@ -89,10 +89,10 @@ function keyedRequest({ envelope }: AdmittedRequest, { clock }: AnswerPorts) {
 /**
  * Computes how long an answer is kept.
  *
- * - `keptUntilMs` counts from the arrival of the answer or from the timestamp of its request, whichever is later. If a device's
- *   clock is ahead, the timestamps of its next attempts are ahead too.
- * - `storedUntilMs` is later by the freshness window and the margin. A signed request can be delayed until its freshness window
- *   ends. Without the answer, this request would execute the command again.
+ * - `keptUntilMs` counts from the arrival of the answer or from the timestamp of its request, whichever is later. If the clock
+ *   of the device is ahead, the timestamp counts, because the timestamps of later attempts are ahead too.
+ * - `storedUntilMs` is later than `keptUntilMs` by the freshness window and the margin. Until then, a delayed request can
+ *   still arrive within its freshness window. Without the stored answer, this request would execute the command again.
  */
 function ageOf({ envelope }: AdmittedRequest, { keepAnswerMs: keptForMs }: KeepingRoute, { clock, freshness }: AnswerPorts) {
   const keptUntilMs = Math.max(Number(envelope.timestampMs), clock.now()) + keptForMs;

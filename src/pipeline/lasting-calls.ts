@@ -7,7 +7,7 @@ export class LastingCalls {
   #running = 0;
   #onIdle: (() => void)[] = [];
 
-  /** Runs a call. Its signal aborts only when the gateway stops. */
+  /** Runs a call. The signal of the call aborts only when the gateway stops. */
   async run<T>(call: (signal: AbortSignal) => Promise<T>): Promise<T> {
     this.#running++;
     try {
@@ -23,7 +23,7 @@ export class LastingCalls {
     while (this.#running > 0) await new Promise<void>((resolve) => this.#onIdle.push(resolve));
   }
 
-  /** Cancels all running calls, and all later ones. */
+  /** Cancels all running calls and all later calls. */
   abort(): void {
     this.#stop.abort();
   }

@@ -9,7 +9,7 @@ import type { AdmittedRequest, FreshRequest, IncomingRequest, PrecheckedRequest 
 import { findSession } from "./session.ts";
 import { checkSignature } from "./signature.ts";
 
-/** Runs checks 0 to 7 of both RPCs. Throws the refusal of the first check that fails. */
+/** Runs checks 0 to 7, which are the same for all RPCs. Throws the refusal of the first check that fails. */
 export async function admit(request: IncomingRequest, ports: PipelinePorts): Promise<AdmittedRequest> {
   const prechecked = await checkFailureBudget(request, ports);
   const fresh = await verifyAndCharge(prechecked, ports);

@@ -27,7 +27,6 @@ export interface FreshnessOptions {
   readonly marginMs: number;
 }
 
-/** All dependencies of the pipeline. */
 export interface PipelinePorts {
   readonly sessions: SessionDirectory;
   readonly replay: ReplayStore;
@@ -56,6 +55,6 @@ export interface PipelinePorts {
   readonly budgets: PipelineBudgets;
   /** Called when a request passes only because a budget is in shadow mode. */
   readonly onShadowRefusal: (scope: BudgetScope) => void;
-  /** Called for each request with an idempotency key on a route that keeps answers. */
+  /** Called with the outcome of a request that has an idempotency key and whose route keeps answers. */
   readonly onAnswer: (outcome: AnswerOutcome) => void;
 }

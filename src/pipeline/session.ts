@@ -15,12 +15,12 @@ export async function findSession(request: WellFormed, sessions: SessionDirector
 }
 
 /**
- * Returns a function that repeats check 2 immediately before a command is sent to the backend. It throws SESSION_REVOKED if the
- * session was revoked after check 2.
+ * Returns a function that repeats check 2 immediately before a command is sent to the backend. It throws SESSION_REVOKED if
+ * the session was revoked after check 2.
  *
- * - If the command did not wait in a queue, the function searches the revocation log for entries after `mark`, the position at
+ * - If the command did not wait in a queue, the function searches the revocation log for entries after the position `mark` of
  *   check 2.
- * - If the command waited, the function looks up the session again: the push feed may have missed a revocation in this time.
+ * - If the command waited, the function looks up the session again, because a revocation may have been lost during the wait.
  * - If the log no longer contains all entries after `mark`, the function also looks up the session again.
  */
 export function recheckSession(

@@ -1,6 +1,6 @@
 /**
- * A header of four bits can encode windows of 18 to 24 bits (RFC 7932 9.1, "WBITS"). Headers of smaller windows have another
- * length.
+ * The smallest window that a header of four bits can encode. Such a header encodes windows of 18 to 24 bits (RFC 7932 9.1,
+ * "WBITS").
  */
 const WINDOW_BITS_MIN = 18;
 const WINDOW_BITS_MAX = 24;

@@ -47,8 +47,8 @@ const unaryContentTypes = { proto: contentTypeUnaryProto, json: contentTypeUnary
 const unaryHeaders = constantHeaders(unaryContentTypes);
 
 /**
- * The unary protocol of Connect ("Unary-Request", "Unary-Response"). Messages are not framed. An error is JSON with an HTTP
- * error status.
+ * The unary protocol of Connect (sections "Unary-Request" and "Unary-Response" of the specification). Messages are not framed.
+ * An error is JSON with an HTTP error status.
  */
 export const connectUnary: UnaryProtocol = {
   name: "connect",
@@ -85,8 +85,8 @@ const streamContentTypes = { proto: contentTypeStreamProto, json: contentTypeStr
 const streamHeaders = constantStreamHeaders(streamContentTypes);
 
 /**
- * The streaming protocol of Connect ("Streaming-Request", "Streaming-Response"): framed messages, then an EndStreamResponse in
- * JSON.
+ * The streaming protocol of Connect (sections "Streaming-Request" and "Streaming-Response" of the specification). A stream is
+ * framed messages, then an EndStreamResponse in JSON.
  */
 export const connectStream: StreamProtocol = {
   name: "connect",

@@ -1,6 +1,6 @@
 /**
- * A response message that a unary handler has already encoded with `call.codec`. The server sends it without compression.
- * Compressing many signed events would take milliseconds and save little.
+ * A response message that a unary handler has already encoded with `call.codec`. The server sends it without compression,
+ * because compressing many signed events takes milliseconds and saves little.
  */
 export class EncodedMessage {
   readonly bytes: Uint8Array;

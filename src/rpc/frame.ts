@@ -1,6 +1,6 @@
 /**
- * Length of a frame header: a flag byte, and the length of the message as an unsigned 32-bit big-endian number. The message
- * follows.
+ * Length of a frame header, in bytes. The header is a flag byte and the length of the message. The length is an unsigned
+ * 32-bit big-endian number. The message follows the header.
  *
  * Connect streams, gRPC and gRPC-Web use the same frames for messages. Only the end of a stream differs.
  */

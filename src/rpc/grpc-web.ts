@@ -25,7 +25,7 @@ const headerNames = {
   acceptEncoding: headerAcceptEncoding.toLowerCase(),
 };
 const binaryTypes = { proto: contentTypeProto, json: contentTypeJson };
-/** gRPC-Web text has no JSON: the specification names only Protobuf and Thrift ("Content-Type"). */
+/** gRPC-Web text has no JSON: section "Content-Type" of the specification names only Protobuf and Thrift. */
 const textTypes = { proto: "application/grpc-web-text+proto" };
 
 /**
@@ -85,8 +85,8 @@ const binaryAnsweredInText = new GrpcWeb("binary", "base64");
 const textAnsweredInBinary = new GrpcWeb("base64", "binary");
 
 /**
- * Returns the protocol of a gRPC-Web call. If `accept` names exactly one form, responses have this form ("Text-encoded
- * (response) streams"). Otherwise, they have the form of the request.
+ * Returns the protocol of a gRPC-Web call. If `accept` names exactly one form, the response has this form. Otherwise, the
+ * response has the form of the request. See "Text-encoded (response) streams" in the specification.
  */
 export function grpcWebAccepting(requestForm: BodyForm, accept: string | null): UnaryProtocol & StreamProtocol {
   const namesText = accept !== null && TEXT_TYPE.test(accept);

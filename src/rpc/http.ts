@@ -46,7 +46,10 @@ export interface BodySource {
   cancel(): void;
 }
 
-/** Response headers: a plain record if they are constant, because it is faster; `Headers` if a handler added headers. */
+/**
+ * Response headers. They are a plain record if they are constant, because a record is faster. They are `Headers` if a handler
+ * added headers.
+ */
 export type ResponseHeaders = Readonly<Record<string, string>> | Headers;
 
 /** A response with a complete body. */

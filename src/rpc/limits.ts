@@ -9,7 +9,10 @@ export const MESSAGE_DEPTH_MAX = 100;
  * about 50 ns for any other token.
  */
 export const JSON_TOKENS_MAX = 2048;
-/** Maximum length of a number in JSON, in characters. BigInt takes quadratic time. Programs write at most 25 characters. */
+/**
+ * Maximum length of a number in JSON, in characters. BigInt parses long numbers in quadratic time. Programs write at most 25
+ * characters.
+ */
 export const JSON_NUMBER_CHARACTERS_MAX = 64;
 /**
  * Maximum length of a name in a JSON object, in bytes. Long names are slow to compare. Names of the contract have at most 17
@@ -19,8 +22,8 @@ export const JSON_NAME_BYTES_MAX = 256;
 /** Maximum white space in a JSON text, in bytes. Indented JSON has a few hundred bytes of white space. */
 export const JSON_SPACE_BYTES_MAX = 16 * 1024;
 /**
- * Every JSON text may have this many escapes, and one more per `JSON_BYTES_PER_ESCAPE` bytes. Parsers decode escapes slowly.
- * Base64 written by PHP has about one escape in 65 characters, because PHP escapes "/".
+ * Every JSON text may have this many escapes, and one more per `JSON_BYTES_PER_ESCAPE` bytes. Escapes are limited because
+ * parsers decode them slowly. Base64 written by PHP has about one escape in 65 characters, because PHP escapes "/".
  */
 export const JSON_ESCAPES_MAX = 256;
 export const JSON_BYTES_PER_ESCAPE = 32;
@@ -66,8 +69,8 @@ export const ACCEPTED_CODINGS_CHARACTERS_MAX = 512;
  */
 export const CHEAP_MESSAGE_BYTES_MAX = 16 * 1024;
 /**
- * One failure is charged per this many messages of a bidirectional stream. A reflection request takes about 100 µs, and one
- * failure stands for about 2 ms. Reflection tools send about ten requests.
+ * One failure is charged per this many messages of a bidirectional stream. A reflection request takes about 100 µs of CPU
+ * time, and one failure stands for about 2 ms. Reflection tools send about ten requests.
  */
 export const MESSAGES_PER_FAILURE = 16;
 /** Maximum length of a health or reflection request, in bytes. Such a request contains little more than one name. */

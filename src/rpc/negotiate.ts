@@ -57,8 +57,7 @@ export class ProtocolTable<P extends UnaryProtocol | StreamProtocol> {
 }
 
 /**
- * Selects the form of a gRPC-Web response (binary or base64) by the Accept header. Returns every call except gRPC-Web with
- * Protobuf unchanged.
+ * Selects the form of a gRPC-Web response with Protobuf (binary or base64) by the Accept header. Does not change other calls.
  */
 function accepting<P extends UnaryProtocol | StreamProtocol>(
   found: Negotiated<P>,
@@ -71,7 +70,7 @@ function accepting<P extends UnaryProtocol | StreamProtocol>(
   return accepted === protocol ? found : { protocol: accepted, codec };
 }
 
-/** Returns two tables, for connections without and with trailers. Only the table for trailers contains gRPC. */
+/** Returns one table for connections without trailers, and one for connections with trailers. Only the second contains gRPC. */
 function tables<P extends UnaryProtocol | StreamProtocol>(protocols: readonly P[], grpc: P, webAccepting?: WebAccepting<P>) {
   return {
     withoutTrailers: new ProtocolTable(protocols, webAccepting),

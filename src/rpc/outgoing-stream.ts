@@ -20,7 +20,7 @@ export interface StreamOwner {
 
 export interface EndListener {
   /**
-   * Called when the stream ends. `thrown` is `undefined` after success. If the client disconnected, it is a ConnectError
+   * Called when the stream ends. `thrown` is `undefined` after success. If the client disconnected, `thrown` is a ConnectError
    * `canceled`.
    */
   ended(thrown: unknown): void;
@@ -152,7 +152,6 @@ export class OutgoingStream<O extends DescMessage> implements BodyWriter {
     });
   }
 
-  /** The host calls this method of `BodyWriter`. */
   bodyOpened(body: BodySink): void {
     this.#body = body;
     for (const frame of this.#early ?? []) body.write(frame);
@@ -161,14 +160,12 @@ export class OutgoingStream<O extends DescMessage> implements BodyWriter {
     else if (!body.needsDrain) this.bodyDrained();
   }
 
-  /** The host calls this method of `BodyWriter`. */
   bodyDrained(): void {
     const wake = this.#wakeDrained;
     this.#wakeDrained = undefined;
     wake?.();
   }
 
-  /** The host calls this method of `BodyWriter`. */
   bodyClosed(): void {
     if (this.#closed) return;
     this.#closed = true;

@@ -11,7 +11,7 @@ type WireShape =
   | { readonly kind: "message" | "group"; readonly fields: () => Fields }
   | { readonly kind: "list"; readonly item: WireShape };
 
-/** Maps field numbers to the known fields of a message type. */
+/** Maps the field numbers of a message type to the wire formats of its fields. */
 type Fields = ReadonlyMap<number, WireShape>;
 
 /**

@@ -40,7 +40,10 @@ interface Protocol {
   /** The content types of requests. A codec without a content type is not supported. */
   readonly contentTypes: Readonly<Partial<Record<CodecName, string>>>;
   readonly requestForm: BodyForm;
-  /** In base64, each frame of a response is encoded and padded separately. So a client can decode it as soon as it arrives. */
+  /**
+   * The form of response bodies. In base64, each frame is encoded and padded separately. So a client can decode each frame as
+   * soon as it arrives.
+   */
   readonly responseForm: BodyForm;
   /** Parses the timeout header. Returns milliseconds. Throws ConnectError `invalid_argument` if the value is malformed. */
   timeoutMs(value: string | null): number | undefined;

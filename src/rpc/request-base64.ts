@@ -47,10 +47,10 @@ function pieceEnd(text: string, from: number): number {
   return paddingAt < 0 ? text.length : from + (Math.floor((paddingAt - from) / GROUP_CHARACTERS) + 1) * GROUP_CHARACTERS;
 }
 
-/** Decodes a piece, and writes it to the start of `target`. Returns the number of written bytes. */
+/** Decodes a piece to the start of `target`. Returns the number of written bytes. */
 function decodePiece(piece: string, target: Uint8Array): number {
   const { written } = strictly(() => target.setFromBase64(piece, { alphabet: "base64", lastChunkHandling: "strict" }));
-  // `setFromBase64` skips white space, so a piece with white space gives fewer bytes than its length requires.
+  // `setFromBase64` skips white space, so a piece with white space gives fewer bytes than its length implies.
   if (written !== decodedBytesMax(piece.length) - paddingOf(piece)) throw notBase64();
   return written;
 }

@@ -41,8 +41,8 @@ function throwBodyError(error: unknown): never {
 }
 
 /**
- * Decodes a body in base64. Calls `beforeDecoding` first, with the maximum length of the message that the body can contain.
- * The reason: decoding a long body takes hundreds of µs.
+ * Decodes a body in base64, which takes hundreds of µs if the body is long. So `beforeDecoding` is called first, with the
+ * maximum length of the message that the body can contain.
  */
 function decodeText(text: Uint8Array, { beforeDecoding }: ReadOptions): Uint8Array {
   beforeDecoding(Math.max(0, decodedBytesMax(text.byteLength) - FRAME_HEADER_BYTES), false);

@@ -70,8 +70,8 @@ function inTime<T, Peer>(work: () => Promise<T>, timeoutMs: number | undefined, 
 }
 
 /**
- * Returns the error to report. If the client has disconnected, an error that is not a ConnectError is reported as `canceled`:
- * it is probably a consequence of the disconnect.
+ * Returns the error to report. If the client has disconnected, any error except a ConnectError becomes `canceled`, because the
+ * disconnect probably caused the error.
  */
 function canceledOr<Peer>(thrown: unknown, call: Call<Peer>): unknown {
   if (thrown instanceof ConnectError || !call.request.signal().aborted) return thrown;

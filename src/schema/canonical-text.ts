@@ -1,12 +1,11 @@
 import { isJsonObject } from "../core/json-body.ts";
 import type { Steps } from "./steps.ts";
 
-/** Steps for one value. */
 const STEPS_PER_VALUE = 20;
-/** Characters of a text that count as one step. */
+/** Characters of the returned text that count as one step. A step is about 10 ns of work (`Steps`). */
 const CHARACTERS_PER_STEP = 16;
 
-/** Returns a text that is the same for equal JSON values: the names of objects are sorted, and 1.0 is 1. */
+/** Returns a text that is the same for equal JSON values. Object members are sorted by name, and 1.0 is written as 1. */
 export function canonicalText(value: unknown, steps: Steps): string {
   steps.take(STEPS_PER_VALUE);
   const text = textOf(value, steps);

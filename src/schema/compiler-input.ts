@@ -1,33 +1,36 @@
 import { isJsonObject } from "../core/json-body.ts";
 import { SchemaProblem } from "./schema-problem.ts";
 
-/** The keyword that counts steps. Its value is `SchemaWork`. */
+/** The keyword that the gateway adds to each schema, to count the steps of a check (`Steps`). Its value is a `SchemaWork`. */
 export const STEPS_KEYWORD = "sallyportSteps";
 
 /**
- * The steps of one schema. They include steps for each inner schema that applies to the same value, because an inner schema may
- * end before it counts its own steps.
+ * The steps that the check of one schema takes.
+ *
+ * The check of an inner schema may end at `type`, before it counts its own steps. So these steps include some for each inner schema
+ * that applies to the same value, such as those of `allOf`.
  */
 export interface SchemaWork {
-  /** For any value. */
+  /** Steps for a value of any type. */
   readonly value: number;
-  /** Further steps for an array, for each of its items. */
+  /** Additional steps per item, if the value is an array. */
   readonly perItem: number;
-  /** Further steps for an object. */
+  /** Additional steps, if the value is an object. */
   readonly object: number;
-  /** Further steps for an object, for each of its names. */
+  /** Additional steps per member name, if the value is an object. */
   readonly perName: number;
 }
 
-/** Steps of one schema for one value. */
 const STEPS_PER_SCHEMA = 20;
-/** Keywords that look at each name of an object. */
+/** Keywords whose check reads each member name of the checked object. */
 const EACH_NAME = ["additionalProperties", "maxProperties", "minProperties", "patternProperties", "propertyNames"];
-/** Keywords whose code looks up each of their names in an object, and the steps of one look-up. */
+/** Steps per name in the keyword's value. The compiled check looks up each of these names in the checked object. */
 const EACH_OWN_NAME = { properties: 5, patternProperties: 40, dependentRequired: 12, dependentSchemas: 8 };
-/** From this number of names on, the generated code is so long that JavaScriptCore does not optimise it. */
+/**
+ * From this number of names in one keyword on, JavaScriptCore does not optimise the compiled check, because its code is too long.
+ */
 const FAST_NAMES = 200;
-/** Maximum number of names of one keyword of a schema. ajv recurses once for each name. */
+/** Maximum number of names in one keyword, such as `properties`. It bounds the recursion of ajv, which recurses once per name. */
 const NAMES_MAX = 1000;
 
 const SCHEMAS = [
@@ -38,8 +41,8 @@ const LISTS = ["allOf", "anyOf", "oneOf", "prefixItems"];
 const MAPS = ["dependentSchemas", "patternProperties", "properties"];
 
 /**
- * Adapts a schema to ajv. Each schema gets the keyword that counts steps. A property or pattern `__proto__`, which ajv 8.20
- * ignores, becomes another pattern.
+ * Adapts a schema to ajv. Each schema gets the keyword that counts steps. ajv 8.20 ignores a property or a pattern that is named
+ * `__proto__`, so an equivalent pattern replaces it.
  */
 export function forCompiler(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(forCompiler);
@@ -73,7 +76,7 @@ function mapSchemas(schema: Readonly<Record<string, unknown>>): Readonly<Record<
   return Object.fromEntries(entries);
 }
 
-/** ajv ignores `__proto__` as a pattern too. This pattern matches the same texts. */
+/** ajv ignores a pattern that is written `__proto__`. This pattern matches the same texts, and ajv does not ignore it. */
 const PROTO_ANYWHERE = "(?:__proto__)";
 const PROTO_NAME = "^__proto__$";
 

@@ -10,12 +10,16 @@ import { SchemaProblem } from "./schema-problem.ts";
 import type { Steps } from "./steps.ts";
 
 const DOCUMENT = "payload";
-/** Characters of a string that count as one step. */
+/** Characters of a string in the payload that count as one step. A step is about 10 ns of work (`Steps`). */
 const CHARACTERS_PER_STEP = 64;
 
 /**
- * ajv with keywords of bounded cost: patterns match in linear time, `uniqueItems` sorts, `enum` hashes, every schema counts steps.
- * It compiles one flat schema.
+ * Compiles one flat schema with ajv, so that the check of a payload takes bounded time:
+ *
+ * - Each schema counts its steps.
+ * - Patterns match in linear time.
+ * - `uniqueItems` sorts the items.
+ * - `enum` searches a hash table.
  */
 export class Compiler implements SchemaValidity {
   readonly #ajv: Ajv2020;
@@ -35,7 +39,7 @@ export class Compiler implements SchemaValidity {
     const pattern = (text: string) => this.#pattern(text);
     this.#ajv = new Ajv2020({
       ...{ strict: false, validateFormats: false, ownProperties: true, messages: false, logger: false, inlineRefs: false },
-      // `SchemaFiles` has already checked the schema. ajv would compile the metaschema for each instance, which takes 50 ms.
+      // `SchemaFiles` has already validated the schema. Otherwise, each instance of ajv would compile the metaschema in 50 ms.
       ...{ meta: false, validateSchema: false },
       code: { optimize: false, regExp: Object.assign(pattern, { code: "linearPattern" }) },
     });
@@ -84,7 +88,7 @@ export class Compiler implements SchemaValidity {
     this.#ajv.addKeyword(definition);
   }
 
-  /** Makes ajv count the steps before it runs other keywords. If a keyword fails, ajv does not run those after it. */
+  /** Puts the keyword that counts steps before all other keywords. After a keyword fails, ajv runs no further keywords. */
   #addSteps(): void {
     const validate = (work: SchemaWork, value: unknown) => this.#count(work, value);
     this.#ajv.addKeyword({ keyword: STEPS_KEYWORD, errors: false, validate });
@@ -108,7 +112,7 @@ export class Compiler implements SchemaValidity {
     return true;
   }
 
-  /** Stores the pointer of each schema, because ajv calls a keyword with the schema but without its pointer. */
+  /** Stores the JSON Pointer of each schema, because ajv passes only the schema itself to the function of a keyword. */
   #place({ node, pointer }: PlacedSchema): void {
     if (typeof node !== "object" || node === null) return;
     if (isJsonObject(node)) this.#pointers.set(node, pointer);
@@ -121,7 +125,7 @@ export class Compiler implements SchemaValidity {
     return found;
   }
 
-  /** The function of `unevaluatedItems` or `unevaluatedProperties`. */
+  /** Returns the function that ajv calls to check the keyword `unevaluatedItems` or `unevaluatedProperties`. */
   #unevaluated(keyword: string) {
     const validate: FuncKeywordDefinition["validate"] & { errors?: unknown } = (
       _: unknown,

@@ -2,9 +2,10 @@ import { canonicalText } from "./canonical-text.ts";
 import type { Steps } from "./steps.ts";
 
 /**
- * Whether no two elements of an array are equal. Converts each element to a text and sorts the texts, in O(n log n) time.
- * Comparing all pairs, as validators do, takes minutes for an array of 100,000 objects. Hashing takes as long if a client chooses
- * colliding texts.
+ * Returns true if no two items of an array are equal. Converts each item to a text and sorts the texts, in O(n log n) time.
+ *
+ * Comparing all pairs, as other validators do, takes minutes for an array of 100,000 objects. A hash table takes as long if a
+ * client chooses texts whose hashes collide.
  */
 export function areDistinct(items: readonly unknown[], steps: Steps): boolean {
   if (items.length < 2) return true;

@@ -1,7 +1,7 @@
 import { isJsonObject } from "../core/json-body.ts";
 import type { Steps } from "./steps.ts";
 
-/** A schema and its place in the document of the compiler: a JSON Pointer. */
+/** A schema, and its JSON Pointer in the document that is compiled. */
 export interface PlacedSchema {
   readonly node: unknown;
   readonly pointer: string;
@@ -10,21 +10,24 @@ export interface PlacedSchema {
 /** What `Evaluation` needs from the compiler. */
 export interface SchemaValidity {
   isValid(schema: PlacedSchema, value: unknown): boolean;
-  /** The schema that a `$ref` of the document refers to. */
+  /** Returns the schema that a `$ref` in the compiled document refers to. */
   referred(ref: string): PlacedSchema;
   matches(pattern: string, text: string): boolean;
 }
 
-/** Names of properties or indexes of items, or all of them. */
+/** The names of an object's properties, or the indexes of an array's items. `all`: every property or item. */
 type Places = ReadonlySet<string | number> | "all";
 
-/** Steps for each name of an object. Each name is added to two sets. */
+/** Steps per property of an object, because the property's name is added to two sets. */
 const STEPS_PER_NAME = 3;
 const NONE: Places = new Set();
 
 /**
  * Finds the items and properties that a schema evaluates, for `unevaluatedItems` and `unevaluatedProperties` (JSON Schema 2020-12,
- * 11.2 and 11.3). ajv 8.20 does not treat what `contains` matches as evaluated, and ignores an `if` without `then` and `else`.
+ * 11.2 and 11.3).
+ *
+ * ajv 8.20 has two errors here. It does not treat items that match `contains` as evaluated, and it ignores an `if` that has neither
+ * `then` nor `else`.
  */
 export class Evaluation {
   readonly #schemas: SchemaValidity;
@@ -36,8 +39,10 @@ export class Evaluation {
   }
 
   /**
-   * Returns the places of a value that a schema evaluates. The schema must accept the value. `isNested`: false for the schema whose
-   * `unevaluatedItems` or `unevaluatedProperties` is checked.
+   * Returns the properties or items of a value that a schema evaluates. The schema must accept the value.
+   *
+   * `isNested`: `false` for the schema whose own `unevaluatedItems` or `unevaluatedProperties` is checked, `true` for its inner
+   * schemas.
    */
   of(schema: PlacedSchema, value: unknown, isNested = false): Places {
     const { node } = schema;
@@ -71,7 +76,7 @@ export class Evaluation {
     return new Set(all.filter(isEvaluated));
   }
 
-  /** Returns the places that inner schemas for the same value evaluate. */
+  /** Returns the properties or items that are evaluated by inner schemas for the same value, such as those of `allOf`. */
   #inPlace(schema: PlacedSchema, node: Readonly<Record<string, unknown>>, value: unknown): Places[] {
     const applied: PlacedSchema[] = [];
     const applyIfValid = (each: PlacedSchema) => {
@@ -96,7 +101,7 @@ export class Evaluation {
   }
 }
 
-/** The schema or value at a name or index inside a schema. */
+/** Returns the value at a name or an index inside a schema, with its JSON Pointer. */
 export function inside({ node, pointer }: PlacedSchema, name: string | number): PlacedSchema {
   const escaped = String(name).replaceAll("~", "~0").replaceAll("/", "~1");
   return { node: Reflect.get(Object(node), name), pointer: `${pointer}/${encodeURIComponent(escaped)}` };

@@ -4,15 +4,17 @@ import { SchemaProblem } from "./schema-problem.ts";
 import { type LoadDocument, requireSchema, type SchemaNode, type SchemaResource, SchemaResources } from "./schema-resources.ts";
 import { activeKeywords } from "./vocabularies.ts";
 
-/** The schema of each `$dynamicAnchor` name: the outermost one in the dynamic scope (JSON Schema 2020-12, 8.2.3.2). */
+/** For each `$dynamicAnchor` name: its outermost schema in the dynamic scope (JSON Schema 2020-12, 8.2.3.2). */
 type Scope = ReadonlyMap<string, SchemaNode>;
 
 /** Maximum number of schemas in the flat document. A `$dynamicRef` can need one copy of a schema for each dynamic scope. */
 const NODES_MAX = 100_000;
 
 /**
- * Collects everything that a schema refers to in one document, so that the compiled schema needs no files. Copies each schema
- * once for each dynamic scope in which it is used. So the compiler need not support `$dynamicRef`, `$id` and `$anchor`.
+ * Copies a schema and all schemas that it refers to into one document, so that the compiled schema needs no files.
+ *
+ * A schema gets one copy for each dynamic scope in which it is used. So the compiler need not support `$dynamicRef`, `$id` and
+ * `$anchor`.
  */
 export function flatten(uri: string, load: LoadDocument): FlatSchema {
   return new Flattener(new SchemaResources(load)).run(uri);
@@ -37,7 +39,7 @@ class Flattener {
     return { $ref, $defs: this.#defs };
   }
 
-  /** Returns a reference to the copy of a schema for a dynamic scope, and makes the copy later. */
+  /** Returns a `$ref` to the copy of a schema for one dynamic scope. `run` makes the copy later. */
   #reference(node: SchemaNode, resource: SchemaResource, outer: Scope): string {
     const scope = entered(resource, outer);
     const key = [node, ...scope.values()].map((each) => this.#idOf(each)).join(" ") + [...scope.keys()].join(" ");
@@ -84,13 +86,15 @@ class Flattener {
   }
 }
 
-/** Returns the dynamic scope inside a resource. A name that an outer resource has keeps its schema. */
+/** Returns the dynamic scope inside a resource: `outer` and the resource's `$dynamicAnchor` names that `outer` does not have. */
 function entered(resource: SchemaResource, outer: Scope): Scope {
   const added = [...resource.dynamicAnchors].filter(([name]) => !outer.has(name));
   return added.length === 0 ? outer : new Map([...outer, ...added].toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** Both `$ref` and `$dynamicRef` became `$ref`. If a schema has both, moves each to a schema of its own in `allOf`. */
+/**
+ * The copy has `$ref` in place of `$dynamicRef`. If a schema had both keywords, moves each `$ref` into its own schema in `allOf`.
+ */
 function separateReferences(entries: [string, unknown][]): unknown {
   const references = entries.filter(([keyword]) => keyword === "$ref");
   if (references.length < 2) return Object.fromEntries(entries);

@@ -2,7 +2,6 @@ import { RE2JS } from "re2js";
 import { SchemaProblem } from "./schema-problem.ts";
 import type { Steps } from "./steps.ts";
 
-/** A compiled pattern. */
 export interface LinearPattern {
   test(text: string): boolean;
   toString(): string;
@@ -10,16 +9,19 @@ export interface LinearPattern {
 
 /** Maximum length of a pattern, in characters. */
 const PATTERN_CHARS_MAX = 2000;
-/** Maximum number of instructions of a compiled pattern. `{1,1000}` of one class takes about 2000. */
+/** Maximum number of instructions of a compiled pattern. `[a-z]{1,1000}` takes about 2000 instructions. */
 const PROGRAM_MAX = 4096;
-/** Steps of each match, in addition to its work. */
+/** Fixed steps of each match. `WORK_PER_STEP` determines its other steps. */
 const STEPS_PER_MATCH = 40;
-/** Work that counts as one step. Work is instructions times characters. A unit takes at most about 10 ns, and mostly far less. */
+/**
+ * Units of work that count as one step. The work of a match is the pattern's instructions times the text's characters. A unit takes
+ * at most about 10 ns, and mostly far less.
+ */
 const WORK_PER_STEP = 4;
 
 /**
- * Compiles a `pattern` for RE2, whose time is linear in the length of the string. `RegExp` backtracks: a pattern such as
- * `^(a+)+$` takes minutes for thirty characters. RE2 has no back-references and no look-around.
+ * Compiles a pattern for RE2. Its matching time is linear in the length of the text. `RegExp` backtracks: a pattern such as
+ * `^(a+)+$` takes minutes for a text of thirty characters. RE2 has no back-references and no look-around.
  */
 export function linearPattern(pattern: string, steps: Steps): LinearPattern {
   const compiled = compile(pattern);
@@ -29,7 +31,7 @@ export function linearPattern(pattern: string, steps: Steps): LinearPattern {
       steps.take(STEPS_PER_MATCH + Math.ceil((text.length * size) / WORK_PER_STEP));
       return compiled.test(text);
     },
-    // ajv stores one compiled pattern for each text.
+    // ajv uses this text as the key of the compiled pattern in its cache.
     toString: () => pattern,
   };
 }

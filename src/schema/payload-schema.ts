@@ -6,15 +6,15 @@ import { Steps, TooManySteps } from "./steps.ts";
 
 /** Why a payload is not valid. */
 export interface Violation {
-  /** The JSON Pointer (RFC 6901) of the place. Empty for the whole payload. */
+  /** The JSON Pointer (RFC 6901) of the invalid part of the payload; empty for the whole payload. */
   readonly pointer: string;
-  /** The keyword of the schema, `false` for a schema that accepts nothing, or `steps` if the check needs too much time. */
+  /** The keyword that the payload violates; `false` if the schema accepts nothing; `steps` if the check takes too long. */
   readonly keyword: string;
 }
 
-/** Steps that every check may take. They take about 20 ms, and suffice for a payload of some kilobytes. */
+/** Steps that the check of any payload may take. They take about 20 ms, and suffice for a payload of a few kilobytes. */
 const STEPS_BASE = 2_000_000;
-/** Further steps for each character of a payload. A payload of 256 KiB has 8 million, which take about 100 ms. */
+/** Additional steps per character of the payload. The check of 256 KiB may take 10 million steps in total, in about 100 ms. */
 const STEPS_PER_CHARACTER = 32;
 /** Maximum length of a pointer in a refusal. A longer pointer is truncated, because refusals are sent in headers. */
 const POINTER_CHARS_MAX = 256;
@@ -23,7 +23,7 @@ const COMPILED = new WeakMap<FlatSchema, PayloadSchema>();
 /** The compiled schemas, by their text. A reload reads every schema again, and compiles only those that have changed. */
 const BY_TEXT = new Map<string, WeakRef<PayloadSchema>>();
 
-/** A compiled schema. A check takes bounded time, whatever schema and payload are. */
+/** A compiled schema. The check of a payload takes bounded time, for any schema and any payload. */
 export class PayloadSchema {
   readonly #validate: ValidateFunction;
   readonly #steps = new Steps();
@@ -49,7 +49,10 @@ export class PayloadSchema {
     }
   }
 
-  /** Returns `undefined` if a JSON text is valid. The text must be JSON. By default, its length limits the steps. */
+  /**
+   * Checks a text that must be JSON. Returns `undefined` if it is valid. The default of `stepsMax` grows with the length of the
+   * text.
+   */
   violationOf(json: string, stepsMax = STEPS_BASE + STEPS_PER_CHARACTER * json.length): Violation | undefined {
     this.#steps.start(stepsMax);
     try {
@@ -70,7 +73,10 @@ function compile(schema: FlatSchema, steps: Steps): ValidateFunction {
   return new Compiler(schema, steps).compile();
 }
 
-/** For a missing or unexpected name, ajv reports the pointer of the object. The returned pointer ends with the name. */
+/**
+ * Converts an error of ajv. For a missing or unexpected property, ajv reports the pointer of the object. The returned pointer also
+ * contains the property's name.
+ */
 function toViolation(error: ErrorObject | undefined): Violation {
   if (error === undefined) return { pointer: "", keyword: "false" };
   const { missingProperty, additionalProperty, unevaluatedProperty } = error.params;

@@ -6,19 +6,27 @@ import { METASCHEMAS } from "./metaschemas.ts";
 import { PayloadSchema } from "./payload-schema.ts";
 import { SchemaProblem } from "./schema-problem.ts";
 
-/** The URI of the folder if none is configured. No other document can have it (RFC 2606). */
+/**
+ * The URI of the schema folder if none is configured. The domain `.invalid` is reserved (RFC 2606), so no other document has this
+ * URI.
+ */
 const DEFAULT_BASE = "https://schemas.invalid/";
 /** Maximum size of one file, in characters. */
 const FILE_CHARS_MAX = 4 * 1024 * 1024;
 
 export interface SchemaFilesOptions {
-  /** The URI of the folder. References to URIs below it are files of the folder. */
+  /** The URI of the schema folder. A reference to a URI below this URI names a file in the folder. */
   readonly baseUri: string | undefined;
-  /** Returns the text of a file by its path inside the folder. Throws an error for operators if it cannot be read. */
+  /**
+   * Returns the text of a file. `path` is relative to the schema folder. If the file cannot be read, throws an error for operators.
+   */
   readonly readFile: (path: string) => string;
 }
 
-/** The schema files of one folder. A reference never leads out of the folder or into a network. */
+/**
+ * The schema files of one folder. A reference can name only a file in the folder or a standard metaschema. Nothing is loaded over a
+ * network.
+ */
 export class SchemaFiles {
   readonly #base: string;
   readonly #readFile: (path: string) => string;
@@ -72,7 +80,10 @@ export class SchemaFiles {
 
 const METASCHEMA = "https://json-schema.org/draft/2020-12/schema";
 
-/** Checks a document by the metaschema. The error contains the place of the violation in the file. */
+/**
+ * Throws `SchemaProblem` if a document violates the metaschema of JSON Schema 2020-12. The message contains the JSON Pointer of the
+ * violation. A document with another `$schema` is not checked.
+ */
 function requireValid(path: string, text: string, value: unknown): void {
   const dialect = isJsonObject(value) ? (value["$schema"] ?? METASCHEMA) : METASCHEMA;
   if (dialect !== METASCHEMA) return;
@@ -94,7 +105,9 @@ function encodePath(path: string): string {
   return path.split("/").map(encodeURIComponent).join("/");
 }
 
-/** Decodes the path of a URI to the path of a file. Returns `undefined` if it is not a path inside the folder. */
+/**
+ * Converts a percent-encoded path to the path of a file. Returns `undefined` if the path could leave the folder or is malformed.
+ */
 function decodePath(encoded: string): string | undefined {
   try {
     const segments = encoded.split("/").map(decodeURIComponent);

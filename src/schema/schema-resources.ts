@@ -16,11 +16,11 @@ export interface SchemaResource {
 /** Returns the JSON value of the document with this URI. Throws `SchemaProblem` if there is none. */
 export type LoadDocument = (uri: string) => unknown;
 
-/** The target of a reference. */
+/** What a `$ref` or `$dynamicRef` resolves to. */
 export interface SchemaTarget {
   readonly node: SchemaNode;
   readonly resource: SchemaResource;
-  /** The name after `#`, if the reference names a `$dynamicAnchor`. */
+  /** The part of the reference after `#`, if it names a `$dynamicAnchor`. */
   readonly dynamicName: string | undefined;
 }
 
@@ -53,13 +53,13 @@ export function childrenOf(node: SchemaNode): readonly unknown[] {
   });
 }
 
-/** Returns a JSON value as a schema. Throws `SchemaProblem` if it is none. */
+/** Returns a JSON value as a schema. Throws `SchemaProblem` unless the value is an object, `true` or `false`. */
 export function requireSchema(value: unknown, uri: string): SchemaNode {
   if (typeof value === "boolean" || isJsonObject(value)) return value;
   throw new SchemaProblem(`${uri}: a schema is neither an object nor true or false`);
 }
 
-/** Maximum nesting of one document. It bounds the recursion. */
+/** Maximum nesting depth of one document. It bounds the recursion of `#walk`. */
 const DEPTH_MAX = 256;
 /** Maximum number of documents that the schema of one route consists of. */
 const DOCUMENTS_MAX = 256;
@@ -75,12 +75,12 @@ export class SchemaResources {
     this.#load = load;
   }
 
-  /** Returns the resource with this URI, which has no fragment. */
+  /** Returns the resource with this URI. The URI must have no fragment. */
   at(uri: string): SchemaResource {
     return this.#byUri.get(uri) ?? this.#loaded(uri);
   }
 
-  /** Returns the resource that a schema belongs to. `outer` applies if the schema was not found as part of a document. */
+  /** Returns the resource that a schema belongs to. Returns `outer` for a schema that was not found while a document was loaded. */
   of(node: SchemaNode, outer: SchemaResource): SchemaResource {
     return this.#ofNode.get(node) ?? outer;
   }
@@ -123,7 +123,10 @@ export class SchemaResources {
     for (const child of childrenOf(node)) this.#walk(requireSchema(child, resource.uri), resource, depth + 1);
   }
 
-  /** Returns a new resource if the schema has `$id`. If the schema is the root of a document, the document then has two URIs. */
+  /**
+   * Returns a new resource if the schema has `$id`, and `outer` if not. The root of a document then has two URIs: the URI of the
+   * document, and its `$id`.
+   */
   #begins(node: Readonly<Record<string, unknown>>, outer: SchemaResource): SchemaResource {
     const { $id } = node;
     if (typeof $id !== "string") return outer;

@@ -6,7 +6,7 @@ export class TooManySteps extends Error {
   }
 }
 
-/** Counts the work of one check, so that no payload makes it long. A step is about ten nanoseconds. */
+/** Limits the CPU time of the check of one payload. Counts the work in steps of about 10 ns. */
 export class Steps {
   #left = 0;
 

@@ -12,8 +12,8 @@ const DEFAULT_SCHEMA = `${DIALECT}schema`;
 const keywords = (kind: KeywordKind, names: string): [string, KeywordKind][] => names.split(" ").map((name) => [name, kind]);
 
 /**
- * The keywords of the standard vocabularies that decide whether a value is valid. Annotations, among them `format` and the
- * `content…` keywords, decide nothing (JSON Schema Validation 7.2.1, 8.1).
+ * For each standard vocabulary: the keywords that can make a value invalid. Annotations, such as `format` and `contentSchema`,
+ * never make a value invalid (JSON Schema Validation 7.2.1, 8.1).
  */
 const VOCABULARIES: Readonly<Record<string, Keywords>> = {
   core: new Map(keywords("reference", "$ref $dynamicRef")),
@@ -37,8 +37,10 @@ const VOCABULARIES: Readonly<Record<string, Keywords>> = {
 const ALL: Keywords = new Map(Object.values(VOCABULARIES).flatMap((each) => [...each]));
 
 /**
- * Returns the keywords that apply to a resource. Its `$schema` may name a custom metaschema, whose `$vocabulary` lists only some
- * vocabularies. Throws `SchemaProblem` if `$schema` names another draft, or if the metaschema requires an unknown vocabulary.
+ * Returns the keywords that apply to a resource.
+ *
+ * The `$schema` of the resource may name a custom metaschema. Its `$vocabulary` may list only some vocabularies. Throws
+ * `SchemaProblem` if `$schema` names another draft, or if the metaschema requires an unknown vocabulary.
  */
 export function activeKeywords({ root, uri }: SchemaResource, resources: SchemaResources): Keywords {
   const dialect = typeof root === "boolean" ? undefined : root["$schema"];

@@ -31,7 +31,7 @@ export function admitCall(
 }
 
 /**
- * Adds the ids and the message type of the envelope to the log line of the call. They are not verified yet. A value with
+ * Adds the ids and the message type of the envelope to the log line of the call. These values are not verified yet. A value with
  * invalid syntax is not added, because it may contain any text.
  */
 function noteEnvelope({ envelope }: SignedMessage, { notes }: Call<Peer>): void {

@@ -14,7 +14,7 @@ export interface SubscribePayload {
 export interface FetchPayload extends SubscribePayload {
   /** How long to wait for the first event, in ms. */
   readonly waitMs: number;
-  /** Maximum number of events after `gateway.server_time`. */
+  /** Maximum number of events in the response, in addition to the first event `gateway.server_time`. */
   readonly eventsMax: number;
 }
 
@@ -39,7 +39,7 @@ type PayloadObject = Readonly<Record<string, unknown>>;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** Decodes a payload: empty, or a JSON object whose members all have one of these names. Throws PAYLOAD_INVALID. */
+/** Decodes a payload that is empty or a JSON object. Throws PAYLOAD_INVALID, also if a member is not in `names`. */
 function readObject(bytes: Uint8Array, names: readonly string[]): PayloadObject {
   if (bytes.byteLength === 0) return {};
   const json = parseJson(bytes);

@@ -11,7 +11,7 @@ import { encodeFetchResponse } from "./fetch-response.ts";
 /**
  * Serves FetchEvents, a long poll. Returns missed events immediately. If no event was missed, waits for the first event.
  *
- * While the call waits, it is a poll of the hub. It counts for the stream limits, and a revocation or a shutdown ends it.
+ * While the call waits, it is a poll of the hub. The poll counts towards the stream limits. A revocation or a shutdown ends it.
  */
 export async function fetchEvents(
   message: SignedMessage,

@@ -1,6 +1,5 @@
 import type { ForwardedHeaders } from "../core/backend.ts";
 
-/** Returns the headers of a client's request that are forwarded to the backend. */
 export function forwardedHeaders(headers: { get(name: string): string | null }): ForwardedHeaders {
   return {
     acceptLanguage: headers.get("accept-language") ?? undefined,

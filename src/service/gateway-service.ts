@@ -11,7 +11,7 @@ import { fetchEvents } from "./fetch-events.ts";
 import { forwardedHeaders } from "./forwarded-headers.ts";
 
 /**
- * Returns the RPCs of the contract: `ExecuteCommand`, `SubscribeEvents` and `FetchEvents`. Each passes the decoded message
+ * Returns the RPCs of the contract: `ExecuteCommand`, `SubscribeEvents` and `FetchEvents`. Each RPC passes its decoded message
  * through the pipeline. Then a command goes to the backend; a subscription and a poll go to the hub.
  */
 export function gatewayService(parts: GatewayServiceParts): readonly AnyMethod<Peer>[] {
@@ -24,7 +24,9 @@ export function gatewayService(parts: GatewayServiceParts): readonly AnyMethod<P
   ];
 }
 
-/** Marks an answer that an earlier request with the same idempotency key got (proto/client.md, "Keep an answer"). */
+/**
+ * The response header of an answer that an earlier request with the same idempotency key got (proto/client.md, "Keep an answer").
+ */
 const REPLAYED_HEADER = "idempotent-replayed";
 
 async function executeCommand(message: SignedMessage, call: Call<Peer>, parts: GatewayServiceParts) {

@@ -58,8 +58,8 @@ export function codeNameOf(thrown: unknown): string {
 }
 
 /**
- * Returns the reason of a thrown error in the catalogue, for logs and metrics. A protocol error has no reason. Any other error
- * that is not a refusal has the reason INTERNAL.
+ * Returns the catalogue reason of a thrown error, for logs and metrics. A protocol error has no reason. Any other error that is not
+ * a refusal has the reason INTERNAL.
  */
 export function reasonOf(thrown: unknown): Reason | undefined {
   if (thrown instanceof ConnectError) return undefined;

@@ -28,7 +28,8 @@ export async function waitForClaim(
       current = await attempt();
     }
     if (current.kind === "reused") return current;
-    // The client disconnected or `waitMs` passed during `attempt`. No command was sent, so another request may get the claim.
+    // If the client disconnected or `waitMs` passed during `attempt`, releases the new claim. No command was sent, so another
+    // request may claim the command.
     if (current.kind === "first" && ended.aborted) {
       await current.claim.release();
       return { kind: "in_flight" };

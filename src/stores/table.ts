@@ -22,7 +22,7 @@ export interface FingerprintTable {
   claim(low: number, high: number, nowMs: number): number;
   expiryMs(slot: number): number;
   setExpiry(slot: number, expiresAtMs: number): void;
-  /** The latest expiry of all evicted entries that may have been in this slot; 0 if there are none. */
+  /** The latest expiry of all entries evicted from the part of the table that contains this slot; 0 if there are none. */
   evictedUntilMs(slot: number): number;
   /** Call this every second. Frees the memory of expired entries in the next part of the table. Returns the freed bytes. */
   trim(nowMs: number): number;

@@ -5,11 +5,10 @@
 const HOST = /^(?:\[[0-9A-Fa-f:.]+(?:%[\w.~%-]+)?\]|(?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})*)(?::\d{0,5})?$/;
 
 /**
- * Returns whether the Host header of a request is valid (RFC 9112 3.2). A missing header (HTTP/1.0) and an empty header are
- * valid.
+ * Returns whether the Host header of a request is valid (RFC 9112 3.2). A missing header (HTTP/1.0) and an empty header are valid.
  *
- * A request with several Host headers is invalid. `fetch` joins these headers with commas, so a value with a comma is invalid.
- * RFC 3986 allows commas in names.
+ * A request with several Host headers is invalid. `fetch` joins these headers with commas. So a value with a comma is invalid here,
+ * although RFC 3986 allows commas in names.
  */
 export function isHostField(value: string | null): boolean {
   return value === null || HOST.test(value);

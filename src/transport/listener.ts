@@ -1,6 +1,5 @@
 import type { ListenAddress, TlsIdentity } from "../core/listen.ts";
 
-/** A server with an open port. */
 export interface Listener {
   /**
    * The configured host and the actual port. If port 0 was configured, the actual port is the free port that the system chose.
@@ -13,9 +12,8 @@ export interface Listener {
   /** Stops accepting connections. Resolves when all calls in flight are answered. */
   drain(): Promise<void>;
   /**
-   * Closes the port and leaves all connections open. Tells clients to use other connections for further calls:
-   * `Connection: close` in each HTTP/1.1 response, GOAWAY on HTTP/2 connections of `node:http2`. Throws if the system does not
-   * support this.
+   * Closes the port and leaves all connections open. Tells clients to use other connections for further calls. HTTP/1.1 responses
+   * get `Connection: close`, and HTTP/2 connections of `node:http2` get GOAWAY. Throws on systems other than Linux.
    */
   retire(): void;
   /** Closes all connections. */

@@ -9,13 +9,13 @@ export interface OwnAnswers {
   handOver(): readonly HandedAnswer[];
 }
 
-/** Maximum number of answers and of payload bytes in one message. */
+/** Maximum number of answers in one message. A message also ends when its payloads reach `BYTES_MAX` bytes. */
 const ANSWERS_MAX = 256;
 const BYTES_MAX = 1024 * 1024;
 
 /**
- * Gives the kept answers to a successor. While both processes run, the successor asks this process for each command with an
- * idempotency key. So a command is executed once, whichever process gets its attempts.
+ * Gives the kept answers of this process to its successor. While both processes run, the successor makes its claims in this
+ * process. So a command is executed once, even if both processes receive requests for it.
  */
 export class AnswerGiver {
   readonly #answers: OwnAnswers;
@@ -42,7 +42,7 @@ export class AnswerGiver {
     return true;
   }
 
-  /** Hands all kept answers over. Call this when this process executes no command any more. */
+  /** Hands all kept answers over. Call this when this process executes no more commands. */
   async handOver(): Promise<void> {
     this.#send({ type: "hand over" });
     await this.#settled.promise;
@@ -53,7 +53,7 @@ export class AnswerGiver {
     await this.#confirmed({ type: "handed over" });
   }
 
-  /** Ends the claims of a successor that has ended. */
+  /** Releases the claims of the successor. Call this when the successor has ended. */
   close(): void {
     this.#claims.close();
   }
@@ -65,7 +65,7 @@ export class AnswerGiver {
   }
 }
 
-/** Splits the answers into messages, so that neither process needs memory for all of them twice. */
+/** Splits the answers into messages, so that neither process needs memory for a second copy of all answers. */
 function* inBatches(answers: readonly HandedAnswer[]): Generator<readonly HandedAnswer[]> {
   let batch: HandedAnswer[] = [];
   let bytes = 0;

@@ -19,11 +19,11 @@ interface Held {
 }
 
 /**
- * The kept answers of a process that replaces another one:
+ * The answer store of a process that replaces a predecessor. It has three states, in this order:
  *
- * 1. `asking`: each claim is made in the other process.
- * 2. `moving`: the other process sends its kept answers. New claims wait.
- * 3. `own`: each claim is made in the own store. Claims in flight continue there.
+ * 1. `asking`: each claim is made in the predecessor.
+ * 2. `moving`: the predecessor sends its kept answers. New claims wait.
+ * 3. `own`: each claim is made in the store of this process. Claims in flight continue there.
  */
 export class InheritedAnswers implements AnswerStore {
   readonly #own: OwnStore;
@@ -33,7 +33,7 @@ export class InheritedAnswers implements AnswerStore {
   readonly #held = new Set<Held>();
   readonly #moved = Promise.withResolvers<"moved">();
   #state: "asking" | "moving" | "own" = "asking";
-  /** Whether the other process has sent all of its kept answers. */
+  /** Whether the predecessor has sent all of its kept answers. */
   #isComplete = false;
 
   constructor(own: OwnStore, send: (message: FromSuccessor) => void, clock: Pick<Clock, "monotonic">) {
@@ -47,7 +47,7 @@ export class InheritedAnswers implements AnswerStore {
     if (this.#state === "moving") await this.#moved.promise;
     if (this.#state === "own") return this.#own.claim(request, leaseMs, signal);
     const leaseEndMs = this.#clock.monotonic() + leaseMs;
-    // A claim that still waits for another request at the handover is made again in the own store.
+    // If this claim still waits for another request when the answers have moved, the claim is made again in the own store.
     const outcome = await Promise.race([this.#remote.claim(request, leaseMs, signal), this.#moved.promise]);
     if (outcome === "moved") return this.#own.claim(request, leaseMs, signal);
     return outcome.kind === "first" ? { ...outcome, claim: this.#hold(request, leaseEndMs, outcome.claim) } : outcome;
@@ -77,14 +77,17 @@ export class InheritedAnswers implements AnswerStore {
     }
   }
 
-  /** Call this when the other process has ended. Returns true if it has not handed over all kept answers: the others are lost. */
+  /**
+   * Call this when the predecessor has ended. Returns true if kept answers are lost because it ended before it had sent all of
+   * them.
+   */
   close(): boolean {
     if (!this.#isComplete) this.#move();
     return !this.#isComplete;
   }
 
   #move(): void {
-    // Waits for pending microtasks, because one of them may add a claim that was just granted to `#held`.
+    // Waits for pending microtasks, because one of them may add a newly granted claim to `#held`.
     setImmediate(() => {
       for (const held of this.#held) this.#continue(held);
       this.#state = "own";
@@ -92,7 +95,10 @@ export class InheritedAnswers implements AnswerStore {
     });
   }
 
-  /** Makes a claim in flight again in the own store. New claims wait for the end of this, so no other request can hold it there. */
+  /**
+   * Makes a claim in flight again, in the store of this process. New claims wait until all claims in flight have moved. So no other
+   * request can hold the claim there.
+   */
   #continue(held: Held): void {
     const leftMs = Math.max(0, held.leaseEndMs - this.#clock.monotonic());
     const outcome = this.#own.claim(held.request, leftMs, NEVER);
@@ -119,7 +125,7 @@ export class InheritedAnswers implements AnswerStore {
     if (this.#state === "asking") {
       const isKept = await Promise.race([held.remote.keep(reply, age), this.#moved.promise]);
       if (isKept !== "moved") return isKept;
-      // The other process has ended before it confirmed the answer.
+      // The predecessor has ended before it confirmed that the answer is stored.
       this.#continue(held);
     }
     return (await held.own?.keep(reply, age)) === true;

@@ -4,18 +4,18 @@ import type { Revocation } from "../core/sessions.ts";
 import type { FromWorker, ToWorker } from "../workers/messages.ts";
 
 /**
- * The version of the messages between a gateway process and its successor. They may run different releases. Change the
- * version with every change of a message.
+ * The version of the messages between a gateway process and its successor. The two processes may run different releases of the
+ * gateway. Increase the version whenever a message changes.
  */
 export const UPGRADE_PROTOCOL = 1;
 
 /** What a successor gets from the process that started it. */
 export interface Inheritance {
-  /** The ports that are open. They replace a configured port 0. */
+  /** The ports that the predecessor has open. If port 0 is configured, the successor opens the predecessor's port instead. */
   readonly ports: Readonly<Record<"edge" | "grpc" | "admin", number>> & { readonly publish?: number | undefined };
   /** The position in the push feed; absent if the feed has no cursors. */
   readonly checkpoint?: FeedCheckpoint | undefined;
-  /** Identifies the stores. Both processes must use the same ones. */
+  /** A digest of the settings that select the stores. The settings of the successor must have the same digest. */
   readonly stores: string;
   /** The creation time of the stores, in Unix ms; absent for Redis. */
   readonly storesCreatedMs?: number | undefined;
@@ -26,8 +26,11 @@ export interface Inheritance {
 }
 
 /**
- * The messages to the successor, in order: `inherit` after its `hello`; `take over` after its `ready`; `hand over` when the
- * process has answered all of its calls.
+ * The messages to the successor. Three of them have a fixed place in the upgrade:
+ *
+ * - `inherit` answers the message `hello` of the successor.
+ * - `take over` answers the message `ready` of the successor.
+ * - `hand over` follows when the predecessor executes no more commands.
  */
 export type ToSuccessor =
   | { readonly type: "inherit"; readonly protocol: number; readonly inheritance: Inheritance }
@@ -50,13 +53,13 @@ export type FromSuccessor =
   | { readonly type: "received" }
   | { readonly type: "revoke"; readonly revocation: Revocation };
 
-/** An object with this member stands for bytes. The member contains them as base64. */
+/** A Uint8Array is sent as an object with this member. The value of the member is the bytes in base64. */
 const BYTES = "$bytes";
 
-/** Returns the message as JSON. Other encodings differ between versions of the runtime. */
+/** Encodes a message as JSON, because the runtime's own encoding differs between its versions. */
 export function encodeMessage(message: ToSuccessor | FromSuccessor): string {
   return JSON.stringify(message, function (this: Readonly<Record<string, unknown>>, key, value: unknown) {
-    // `value` of a Buffer is already converted by its `toJSON`.
+    // If the member is a Buffer, `value` is already the result of its `toJSON`.
     const original = this[key];
     return original instanceof Uint8Array ? { [BYTES]: Buffer.from(original).toString("base64") } : value;
   });

@@ -1,7 +1,6 @@
 import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { join, resolve } from "node:path";
 
-/** How this program was started. */
 export interface Program {
   /** The path of the executable, then the arguments. */
   readonly command: readonly string[];

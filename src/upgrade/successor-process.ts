@@ -5,15 +5,13 @@ import type { Program } from "./program.ts";
 /** The descriptors that a successor inherits. */
 export const SUCCESSOR_FDS = { sharedMemory: 3, stderr: 4 } as const;
 
-/** How a successor ended. */
 export interface SuccessorEnd {
   readonly exitCode: number | null;
   readonly signal: string | undefined;
-  /** The last lines that it wrote to standard error before it took over. */
+  /** The last lines that the successor wrote to standard error before it took over. */
   readonly stderr: string;
 }
 
-/** The process that replaces this one. */
 export interface SuccessorProcess {
   readonly pid: number;
   readonly ended: Promise<SuccessorEnd>;
@@ -35,8 +33,8 @@ export interface SuccessorOptions {
 const OWN_VARIABLES = ["WATCHDOG_PID", "NODE_CHANNEL_FD", "NODE_CHANNEL_SERIALIZATION_MODE"];
 
 /**
- * Starts the executable as it is on disk now. Its standard error goes through a pipe until it takes over: the last lines are in
- * the log if it fails. Throws if the executable cannot be started.
+ * Starts the executable as it is on disk now. Throws if the executable cannot be started. Until the successor takes over, its
+ * standard error goes through a pipe. If the successor fails, its last lines are logged.
  */
 export function startSuccessor({ program, variable, ...options }: SuccessorOptions): SuccessorProcess {
   const { onMessage, onBadMessage } = options;

@@ -42,7 +42,7 @@ export type ToWorker =
       readonly config: unknown;
       /** Whether the worker has inherited the shared memory of the stores. */
       readonly hasSharedMemory: boolean;
-      /** The position in the supervisor's revocation log. */
+      /** The current position of the supervisor's revocation log. The worker's log starts at this position. */
       readonly mark: number;
       readonly isFeedUp: boolean;
     }
@@ -51,7 +51,9 @@ export type ToWorker =
   | { readonly type: "refused"; readonly id: number; readonly refusal: SentRefusal }
   | { readonly type: "end"; readonly id: number; readonly refusal: SentRefusal }
   | { readonly type: "polled"; readonly id: number; readonly frames: readonly Uint8Array[]; readonly waitedMs: number }
-  /** `mark`: the supervisor's log position after this revocation. After it, the worker's log must have the same position. */
+  /**
+   * `mark`: the position of the supervisor's revocation log after this revocation. The worker's log must reach the same position.
+   */
   | { readonly type: "revoke"; readonly revocation: Revocation; readonly mark: number }
   | { readonly type: "revocations lost"; readonly mark: number }
   | { readonly type: "claimed"; readonly id: number; readonly outcome: SentClaim }
@@ -89,7 +91,7 @@ export type FromWorker =
   | { readonly type: "release"; readonly id: number }
   /** `problem`: why this worker cannot use the configuration; `undefined` if it can. */
   | { readonly type: "prepared"; readonly id: number; readonly problem: string | undefined }
-  /** `id`: that of the message `measure`; 0 when the worker stops. */
+  /** `id`: the id of the message `measure`; 0 if a worker that stops sends its last values. */
   | { readonly type: "measured"; readonly id: number; readonly metrics: readonly MetricSnapshot[] }
   | {
       readonly type: "state";

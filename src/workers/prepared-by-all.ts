@@ -3,7 +3,7 @@ import type { WorkerLink } from "./worker-link.ts";
 /** Maximum time in which a worker must prepare a configuration, in ms. */
 const PREPARE_MS_MAX = 10_000;
 
-/** Lets every worker prepare a new configuration. Resolves to the different problems that workers have with it. */
+/** Lets every worker prepare a new configuration. Resolves to the problems that the workers report, without duplicates. */
 export async function preparedByAll(workers: readonly WorkerLink[], id: number, config: unknown): Promise<string[]> {
   const late = Promise.withResolvers<void>();
   const timer = setTimeout(late.resolve, PREPARE_MS_MAX);

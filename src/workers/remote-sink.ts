@@ -9,14 +9,14 @@ export interface StreamChannel {
 }
 
 /**
- * The supervisor's sink for a stream that a worker serves. The outbox of the stream is in the worker. So the supervisor sends
- * frames to the worker without an outbox of its own. If the outbox is full, the worker ends the stream.
+ * The supervisor's sink for a stream that a worker serves. It sends each frame to the worker immediately, because the outbox of the
+ * stream is in the worker. If the outbox is full, the worker ends the stream.
  */
 export class RemoteSink implements Sink {
   readonly codec: EventCodec;
   readonly isBase64: boolean;
   readonly protocol: string;
-  /** The unread bytes of the stream, as the worker last reported them. */
+  /** Number of bytes that the client has not read yet, as the worker last reported it. */
   unreadBytes = 0;
   readonly #id: number;
   readonly #channel: StreamChannel;

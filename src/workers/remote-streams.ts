@@ -93,8 +93,8 @@ export class RemoteStreams implements EventStreams {
   }
 
   /**
-   * Call this when the gateway stops. `streams` is the number of open streams of the whole gateway. The more streams it has,
-   * the longer are the retry delays of the clients.
+   * Call this when the gateway stops. `streams` is the number of open streams of the whole gateway. The retry delays of the clients
+   * grow with this number.
    */
   noteShutdown(streams: number): void {
     this.#streamsAtShutdown = streams;

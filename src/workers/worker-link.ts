@@ -16,7 +16,9 @@ export interface WorkerLinkParts {
 
 /** A worker is not ready after this number of ticks without a message. A tick is one second. Workers report every second. */
 const LATE_TICKS = 4;
-/** A worker is replaced after this number of ticks without a message. Until then, messages to the worker stay in memory. */
+/**
+ * A worker is replaced after this number of ticks without a message. Until then, the messages that it does not read stay in memory.
+ */
 const SILENT_TICKS_MAX = 10;
 /** Replaces `SILENT_TICKS_MAX` while a worker is starting. */
 const START_TICKS_MAX = 60;
@@ -68,7 +70,6 @@ export class WorkerLink {
     return this.#started.promise;
   }
 
-  /** The reasons why the worker is not ready. */
   get notReady(): readonly string[] {
     return this.#hasStarted && this.#silentTicks >= LATE_TICKS ? ["does not respond"] : this.#notReady;
   }
@@ -101,8 +102,8 @@ export class WorkerLink {
   }
 
   /**
-   * Resolves to the problem that the worker has with a new configuration; `undefined` if it has none. A worker that is starting
-   * or has ended has no problem: it gets the configuration later.
+   * Resolves to the problem that the worker has with a new configuration; `undefined` if it has none. A worker that is starting or
+   * has ended counts as a worker without a problem, because it gets the configuration later.
    */
   prepare(id: number, config: unknown): Promise<string | undefined> {
     if (!this.#hasStarted) return Promise.resolve(undefined);

@@ -1,7 +1,6 @@
 import { lastLines } from "../core/last-lines.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
 
-/** How a worker process ended. */
 export interface WorkerEnd {
   readonly exitCode: number | null;
   readonly signal: string | undefined;
@@ -24,8 +23,8 @@ const COMPILED = /^(\/\$bunfs|B:[\\/]~BUN)/;
 /**
  * Returns the command line of a worker of this program: the executable, or Bun with the source file of the program.
  *
- * /proc/<pid>/exe is the running executable, even if its file was replaced. A worker of another version would not understand
- * its supervisor.
+ * On Linux, the executable is /proc/<pid>/exe. This is the running executable, even if its file was replaced. So the worker has the
+ * version of its supervisor, and understands its messages.
  */
 export function workerCommand(): string[] {
   const executable = process.platform === "linux" ? `/proc/${process.pid}/exe` : process.execPath;

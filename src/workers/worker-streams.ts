@@ -15,19 +15,19 @@ export interface WorkerStreamsParts {
 interface RunningPoll {
   /** Aborts when the client has disconnected. */
   readonly canceled: AbortController;
-  /** Aborts when the poll must be answered. */
+  /** Aborts when the poll must be answered without a further wait. */
   readonly released: AbortController;
 }
 
 /**
- * The supervisor's state of the streams and polls of one worker. Registers them at the hub, and sends the hub's frames and ends
- * to the worker.
+ * The supervisor's state of the streams and polls of one worker. Registers them at the hub. Sends the frames and the end of each
+ * stream to the worker.
  */
 export class WorkerStreams implements StreamChannel, EndingStreams {
   readonly #parts: WorkerStreamsParts;
   readonly #queue: FrameQueue;
   readonly #sinks = new Map<number, RemoteSink>();
-  /** The streams with unread bytes in the last report. */
+  /** The streams that had unread bytes in the worker's last report. */
   #unread: RemoteSink[] = [];
   readonly #polls = new Map<number, RunningPoll>();
   #isClosed = false;

@@ -1,7 +1,7 @@
 import { probeFeed } from "../../backend/feed/feed-probe.ts";
 import { error, ok, type Probe, warning } from "./finding.ts";
 
-/** The name that the backend sees. It differs from that of a running gateway. */
+/** The gateway name that the probe sends to the backend. It differs from the name that a running gateway sends. */
 const GATEWAY_ID = "sallyport-config-check";
 
 /** Probes the push service of the backend if `push.source` is `feed`. */

@@ -1,18 +1,18 @@
 import type { GatewayConfig } from "../../config/rules.ts";
 import type { Clock } from "../../core/clock.ts";
 
-/** The result of one probe, on one line. */
+/** One result of a probe. A probe can have several results. */
 export interface Finding {
   readonly verdict: "ok" | "warning" | "error";
   /** The setting that the probe is about. */
   readonly setting: string;
-  /** What was found and, unless it is ok, what to do. Contains no secret. */
+  /** What the probe found. If `verdict` is not `ok`, also what to do. Contains no secret. */
   readonly text: string;
 }
 
 export interface ProbeParts {
   readonly clock: Clock;
-  /** The time that each connection of a probe may take. */
+  /** Timeout of each connection of a probe, in ms. */
   readonly timeoutMs: number;
 }
 

@@ -41,7 +41,7 @@ function sharedFile(config: Config): Finding[] {
   }
 }
 
-/** The files that the gateway creates. */
+/** Settings that name files that the gateway creates. */
 const WRITTEN_FILES = [
   "history.checkpoint_file",
   "stores.shared_file",

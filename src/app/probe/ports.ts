@@ -4,7 +4,7 @@ import { formatAddress, type ListenAddress, ListenError, localUrl } from "../../
 import { listenOn } from "../../core/listen-on.ts";
 import { error, type Finding, ok, type Probe, warning } from "./finding.ts";
 
-/** The listeners that a gateway opens with this configuration, by setting. */
+/** Returns the addresses on which a gateway with this configuration listens, each with the setting that contains it. */
 function listenersOf(config: Config): readonly (readonly [ConfigKey, ListenAddress])[] {
   const isOnePort = config["edge.grpc"] === "same-port";
   const hasPrivate = config["push.source"] === "http";
@@ -16,7 +16,7 @@ function listenersOf(config: Config): readonly (readonly [ConfigKey, ListenAddre
   ];
 }
 
-/** Whether the ports can be opened. Opens each one for an instant. */
+/** Checks whether the ports can be opened, by opening each one for an instant. */
 export const probePorts: Probe = async (config, { timeoutMs }) => {
   const isRunning = await answersAsGateway(config["admin.listen"], timeoutMs);
   return Promise.all(listenersOf(config).map(([setting, address]) => findingOf(setting, address, isRunning)));

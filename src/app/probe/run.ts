@@ -19,9 +19,8 @@ const PROBES: readonly (readonly [string, Probe])[] = [
   ["connections.total_max", probeHost],
 ];
 
-/** The time that each connection of a probe may take. A probe makes at most three connections, one after the other. */
+/** Timeout of each connection of a probe, in ms. A probe makes at most three connections, one after the other. */
 const TIMEOUT_MS = 3000;
-/** Maximum time of a probe. */
 const PROBE_MS_MAX = 10_000;
 
 /** Runs all probes at the same time. Resolves to what they found, in a fixed order. Never rejects. */

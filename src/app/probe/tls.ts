@@ -4,7 +4,7 @@ import { readIdentity } from "../listeners.ts";
 import { error, type Finding, ok, type Probe, warning } from "./finding.ts";
 
 const DAY_MS = 86_400_000;
-/** Equals `WARN_DAYS` of a running gateway (transport/tls/tls-expiry.ts). */
+/** Equals `WARN_DAYS` in transport/tls/tls-expiry.ts, at which a running gateway logs a warning. */
 const WARN_DAYS = 14;
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 

@@ -9,17 +9,17 @@ export interface FeedHintOptions extends FactOptions {
   readonly hasToken: boolean;
 }
 
-/** Matches the error message of connect-es for an HTTP answer that is no answer of the RPC. */
+/** Matches the error message of connect-es for an HTTP response that has no content type of the RPC protocol. */
 const CONTENT_TYPE = /^unsupported content type (\S+)/;
 const HTTP_STATUS = /^HTTP (\d{3})$/;
-/** The URL of the push service has no path, unless a proxy needs one. */
+/** Whether the URL has a path. The URL of the push service needs none, unless a proxy requires it. */
 const hasPath = (url: string) => new URL(url).pathname !== "/";
 
 /**
  * Explains why the push feed could not be opened, and what to change. Returns `undefined` if the error names the cause itself, such
  * as a refused connection.
  *
- * Some causes have the same errors: plain HTTP to a TLS port, and HTTP/2 to an HTTP/1.1 server. So this function also finds out
+ * Two causes lead to the same error: plain HTTP to a TLS port, and HTTP/2 to an HTTP/1.1 server. So this function also finds out
  * which protocols the server supports.
  */
 export async function feedHint(error: ConnectError, options: FeedHintOptions): Promise<string | undefined> {
@@ -28,7 +28,7 @@ export async function feedHint(error: ConnectError, options: FeedHintOptions): P
   return hintOfFacts(await serverFacts(options.url, options), options.url);
 }
 
-/** Explains an HTTP answer that is no answer of the RPC. */
+/** Explains an error of the RPC, or an HTTP response that is not a response of the RPC. */
 function hintOfAnswer({ code, rawMessage }: ConnectError, { url, hasToken }: FeedHintOptions): string | undefined {
   const [, status] = HTTP_STATUS.exec(rawMessage) ?? [];
   const [, type] = CONTENT_TYPE.exec(rawMessage) ?? [];
@@ -53,10 +53,10 @@ function tokenHint(hasToken: boolean): string {
     : "the backend asks for a token; set backend.token";
 }
 
-/** Errors that name their cause: the server does not run, or its name does not exist. */
+/** Errors that name their cause, such as a server that does not run, or a host name that does not exist. */
 const OUTAGE = /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH/;
 
-/** An answer with an HTTP status, or a status of gRPC such as `OUT_OF_RANGE`, comes from a server of the right protocol. */
+/** Error codes of servers that use the right protocol. After such an error, `feedHint` looks for no protocol problem. */
 const ANSWERED: ReadonlySet<Code> = new Set([Code.OutOfRange, Code.ResourceExhausted, Code.FailedPrecondition, Code.NotFound]);
 
 function isOutage({ code, rawMessage }: ConnectError): boolean {

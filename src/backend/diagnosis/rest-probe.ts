@@ -3,7 +3,7 @@ import { certificateProblem } from "./certificate-problem.ts";
 import { type ProbeTls, type ServerFacts, serverFacts } from "./server-facts.ts";
 
 export interface RestProbeOptions {
-  /** The base URL of the backend, `backend.url`. */
+  /** The base URL of one upstream. */
   readonly url: string;
   /** The path of a session look-up for a session that does not exist. */
   readonly lookUpPath: string;
@@ -16,7 +16,7 @@ export interface RestProbeOptions {
 export interface RestProbe {
   /** What is wrong, and what to change. `undefined` if the backend answers as the contract says. */
   readonly problem: string | undefined;
-  /** What may be wrong although the answer is right. */
+  /** What may be wrong although the answer fits the contract; `undefined` if nothing is suspicious. */
   readonly doubt: string | undefined;
   /** The header `Date` of the answer, in Unix ms. */
   readonly dateMs: number | undefined;
@@ -39,7 +39,7 @@ export async function probeRest(options: RestProbeOptions): Promise<RestProbe> {
   const dateMs = dateOf(lookUp) ?? dateOf(unknown);
   if (lookUp === undefined) return { problem: await unanswered(options), doubt: undefined, dateMs };
   const problem = problemOf(lookUp, unknown, options);
-  // A server with TLS answers a request without TLS with 400, in plain text or HTML.
+  // Many TLS servers answer 400 in plain text or HTML if they get an HTTP request without TLS.
   const isPlainToTls = lookUp.status === 400 && !isJson(lookUp);
   const hint = isPlainToTls ? await hintOf(options) : undefined;
   return { problem: hint ?? problem, doubt: isSameAnswer(lookUp, unknown) ? SAME_ANSWER : undefined, dateMs };
@@ -103,7 +103,7 @@ function problemOf(lookUp: Answer, unknown: Answer | undefined, { authorization 
 
 const SAME_ANSWER = `the look-up of an unknown session gets the same answer as a path that does not exist (${UNKNOWN_PATH}); are backend.session_path and the path of backend.url right?`;
 
-/** Frameworks answer 404 with the same JSON for each path that they do not serve. */
+/** Whether both answers are equal. Many frameworks answer each unknown path with the same 404, which may be valid JSON. */
 function isSameAnswer(one: Answer, other: Answer | undefined): boolean {
   return other !== undefined && one.status === other.status && Buffer.from(one.body).equals(other.body);
 }
@@ -112,7 +112,7 @@ function isHtml({ headers }: Answer): boolean {
   return headers.get("content-type")?.startsWith("text/html") === true;
 }
 
-/** Returns the server of a redirect. The rest of the URL may contain secrets. */
+/** Returns only the origin of the URL in `Location`, because the rest of this URL may contain secrets. */
 function targetOf(headers: Headers): string {
   return URL.parse(headers.get("location") ?? "")?.origin ?? "another path";
 }

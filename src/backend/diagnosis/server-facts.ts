@@ -3,13 +3,13 @@ import { connect as connectTls } from "node:tls";
 
 /** The protocols that a server supports. Three short connections find them out. */
 export interface ServerFacts {
-  /** The system's error code if no connection was possible, such as `ECONNREFUSED`, or `TIMEOUT`. */
+  /** If no connection was possible: `TIMEOUT`, or the system's error code such as `ECONNREFUSED`. Otherwise `undefined`. */
   readonly unreachable: string | undefined;
   /** `undefined` if the server does not use TLS. */
   readonly tls: TlsFacts | undefined;
-  /** True if it answers a request of HTTP/1.1 without TLS. */
+  /** True if the server answers an HTTP/1.1 request without TLS. */
   readonly speaksHttp1: boolean;
-  /** True if it answers the preface of HTTP/2 without TLS (RFC 9113 3.3, "h2c"). */
+  /** True if the server answers the HTTP/2 preface without TLS (RFC 9113 3.3, "h2c"). */
   readonly speaksH2c: boolean;
 }
 
@@ -39,12 +39,12 @@ const HTTP1_REQUEST = (host: string) => `OPTIONS * HTTP/1.1\r\nHost: ${host}\r\n
 const H2_PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
 const SETTINGS_FRAME = 4;
 const FRAME_TYPE_AT = 3;
-/** The first byte of a TLS alert record (RFC 8446 5.1). A TLS server sends an alert if it gets plain text. */
+/** The first byte of a TLS alert record (RFC 8446 5.1). A TLS server sends an alert if it gets bytes that are not TLS. */
 const TLS_ALERT = 0x15;
-/** What servers write if they get plain HTTP on a port with TLS. */
+/** Words in the error page of a TLS server that receives an HTTP request without TLS. */
 const WANTS_TLS = /HTTPS|SSL|TLS/i;
 
-/** Finds out what the server of a URL speaks. Never rejects. */
+/** Finds out which protocols the server of a URL supports. Never rejects. */
 export async function serverFacts(url: string, options: FactOptions): Promise<ServerFacts> {
   const target = targetOf(url);
   const [http1, h2c, tls] = await Promise.all([
@@ -78,9 +78,9 @@ interface Answer {
   readonly bytes: Buffer;
 }
 
-/** Enough for the status line, the headers and the text of an error page. */
+/** Maximum number of bytes that are read: enough for the status line, the headers and the text of an error page. */
 const ANSWER_BYTES_MAX = 2048;
-/** How long a server may pause within its answer. */
+/** After a pause of this length, in ms, the answer of a server counts as complete. */
 const PAUSE_MS = 200;
 
 /** Sends a text over TCP, and resolves to the first bytes of the answer. */

@@ -44,7 +44,7 @@ export class CheckpointFile implements FeedCheckpointStore {
       renameSync(next, path);
       this.#hasFailed = false;
     } catch (error) {
-      // One line per outage: `save` is called every second.
+      // Only the first failure is logged until a `save` succeeds, because `save` may be called every second.
       if (!this.#hasFailed) log.error("push feed checkpoint not saved", { file: pathShown(path), cause: whyUnreadable(error) });
       this.#hasFailed = true;
     }

@@ -8,14 +8,14 @@ interface Mark {
   readonly number: number;
 }
 
-/** At most one cursor is kept for each `ageMs / INTERVALS`. So the start of a checkpoint has this accuracy. */
+/** Kept cursors are at least `ageMs / INTERVALS` apart. So `FeedCheckpoint.from` can be older than `ageMs` by this time. */
 const INTERVALS = 64;
 
 /** Records cursors of the push feed, so that `current` can tell where the feed was `ageMs` ago. */
 export class CheckpointRecorder {
   readonly #clock: Pick<Clock, "monotonic">;
   readonly #ageMs: number;
-  /** Oldest first. All but the first are younger than `ageMs`. */
+  /** The kept cursors, oldest first. All except the first are younger than `ageMs`. */
   #marks: Mark[] = [];
   #recorded = 0;
   #reached: string | undefined;

@@ -4,14 +4,14 @@ import { openPushLink, type PushLink, type PushTransportOptions } from "./push-t
 
 export interface FeedProbeOptions extends PushTransportOptions {
   readonly gatewayId: string;
-  /** How long to wait for the connection, and then for the first message. */
+  /** Timeout of the connection, and then again of the first message, in ms. */
   readonly timeoutMs: number;
 }
 
 export interface FeedProbe {
   /** What is wrong, and what to change. `undefined` if a message arrived. */
   readonly problem: string | undefined;
-  /** True if the stream is open and only its first message is missing. */
+  /** True if the stream was opened and did not fail. If there is a problem, it is then the missing first message. */
   readonly isOpen: boolean;
 }
 

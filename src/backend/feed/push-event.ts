@@ -20,7 +20,7 @@ export type DropReason =
   | "bad_reason"
   | "payload_too_large";
 
-/** The content of a message of the push feed, before validation. `undefined`: the message is a keepalive. */
+/** The content of a message of the push feed, before validation. If `case` is `undefined`, the message is a keepalive. */
 export type PushKind =
   | { readonly case: "clientEvent"; readonly value: ClientEvent }
   | { readonly case: "sessionInvalidation"; readonly value: ClientAudience }

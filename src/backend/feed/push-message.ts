@@ -6,7 +6,6 @@ import { ClientEventSchema, type PushEvent, SessionInvalidationSchema } from "..
 import { type Dropped, dropped, type PushStep, readPushEvent } from "./push-event.ts";
 import type { FeedFrame } from "./push-frames.ts";
 
-/** A decoded message of the push feed. */
 export interface PushMessage {
   readonly step: PushStep;
   /** The cursor of the push feed after this message. `undefined` if the message's cursor cannot be read. */

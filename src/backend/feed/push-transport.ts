@@ -76,7 +76,7 @@ export interface PushLink {
 const PING_INTERVAL_MS = 310_000;
 const PING_TIMEOUT_MS = 5_000;
 const CONNECT_TIMEOUT_MS = 5_000;
-/** Timeout of each connection that finds out the protocols of the server. */
+/** Timeout of each connection with which `explain` finds out the protocols of the server. */
 const EXPLAIN_TIMEOUT_MS = 2_000;
 const MESSAGE_BYTES_MAX = 4 * 1024 * 1024;
 /** Maximum number of bytes by which `wrapMessages` makes a message longer. */

@@ -3,28 +3,30 @@ import { type FileHandle, open, rename } from "node:fs/promises";
 import { dirname } from "node:path";
 import { decodeLine, decodeRecord, type EventRecord, encodeLine } from "./event-record.ts";
 
-/** The first line of a file of the log. A file is used only if its header equals the expected one. */
+/** The first line of an event log file. A file is used only if its header equals the expected header. */
 export interface EventFileHeader {
   readonly format: "sallyport push log 1";
   /** When events reach the disk; see `push.log_sync`. */
   readonly sync: "always" | "os";
-  /** With `os`, the boot of the machine. After another boot, the end of the file may be lost. Otherwise empty. */
+  /**
+   * With `sync: "os"`, the boot id of the machine. So a file from before a reboot is not used, because its end may be
+   * lost. With `sync: "always"`, an empty string.
+   */
   readonly bootId: string;
 }
 
-/** The contents of a file of the log. */
 export interface ReadFile {
-  /** The records after the last damaged line. */
+  /** The records after the last damaged line. Damaged lines at the end of the file are ignored. */
   readonly records: readonly EventRecord[];
-  /** The size of the file up to its last undamaged line. */
+  /** The size of the file up to and including its last undamaged line, in bytes. */
   readonly goodBytes: number;
-  /** Whether a line before the last undamaged line is damaged. */
+  /** Whether an undamaged record follows a damaged line. */
   readonly isDamaged: boolean;
 }
 
 const NEWLINE = 0x0a;
 
-/** Reads a file of the log. Returns `undefined` if there is no such file, or if it has another header. */
+/** Reads an event log file. Returns `undefined` if there is no file at `path`, or if the file has another header. */
 export function readEventFile(path: string, header: EventFileHeader): ReadFile | undefined {
   const bytes = readIfPresent(path);
   if (bytes === undefined) return undefined;
@@ -58,7 +60,7 @@ function readIfPresent(path: string): Buffer | undefined {
   }
 }
 
-/** Yields the complete lines, each with the position after it. */
+/** Yields the lines that end with a newline. `end` is the position after the newline, in bytes. */
 function* linesOf(bytes: Buffer): Generator<{ readonly text: string; readonly end: number }> {
   let at = 0;
   for (let end = bytes.indexOf(NEWLINE); end >= 0; end = bytes.indexOf(NEWLINE, at)) {
@@ -67,7 +69,7 @@ function* linesOf(bytes: Buffer): Generator<{ readonly text: string; readonly en
   }
 }
 
-/** A file of the log that is open for writing. */
+/** An event log file that is open for writing. */
 export class EventFile {
   readonly #handle: FileHandle;
   readonly #isSynced: boolean;
@@ -86,12 +88,12 @@ export class EventFile {
     return this.#goodBytes;
   }
 
-  /** Opens an existing file, to continue after `goodBytes`. */
+  /** Opens an existing file. The next record is written at the position `goodBytes`. */
   static async continue(path: string, header: EventFileHeader, goodBytes: number): Promise<EventFile> {
     return new EventFile(await open(path, "r+"), header.sync === "always", goodBytes);
   }
 
-  /** Creates a file. An existing file at `path` is renamed to `olderPath`, and replaces the file there. */
+  /** Creates a file at `path`. If a file exists at `path`, it is first renamed to `olderPath` and replaces any file there. */
   static async create(path: string, olderPath: string, header: EventFileHeader): Promise<EventFile> {
     await rename(path, olderPath).catch((error: unknown) => {
       if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;

@@ -1,12 +1,11 @@
 import type { ClientEvent } from "../../core/events.ts";
 
-/** An event and its cursor. */
 export interface LoggedEvent {
   readonly event: ClientEvent;
   readonly cursor: string;
 }
 
-/** The events of earlier starts. */
+/** The events that earlier runs of the gateway have stored. */
 export interface LoadedEvents {
   /** The cursor of the event before `events`; `undefined` if it is not known. */
   readonly before: string | undefined;
@@ -19,10 +18,10 @@ export interface LoadedEvents {
 /**
  * Keeps the events of the private listener over a restart.
  *
- * `append` resolves when the events are stored. If it rejects, none of them is returned by a later start.
+ * `append` resolves when the events are stored. If `append` rejects, no later run loads any of these events.
  */
 export interface EventLog {
-  /** Returns the events of earlier starts. Call it once, before `append`. */
+  /** Returns the events that earlier runs have stored. Call it once, before the first `append`. */
   takeLoaded(): LoadedEvents;
   append(events: readonly LoggedEvent[]): Promise<void>;
   close(): Promise<void>;

@@ -2,14 +2,14 @@ import { crc32 } from "node:zlib";
 import { parseJsonObject } from "../../core/json-body.ts";
 import type { LoggedEvent } from "./event-log.ts";
 
-/** An event of the log, with the Unix time in ms at which it was logged. */
+/** One event of the event log. `atMs` is the Unix time in ms at which the event was written. */
 export interface EventRecord extends LoggedEvent {
   readonly atMs: number;
 }
 
 const CRC_CHARS = 8;
 
-/** Encodes one record as a line: a checksum, and JSON with short names. */
+/** Encodes one record as a line: a CRC-32 checksum, and a JSON array of the values. */
 export function encodeRecord({ event, cursor, atMs }: EventRecord): string {
   const { userId, deviceSessionId, eventType, eventId, payloadBytes } = event;
   return encodeLine([cursor, atMs, userId, deviceSessionId, eventType, eventId, payloadBytes.toBase64()]);
@@ -32,7 +32,7 @@ export function decodeRecord(line: string): EventRecord | undefined {
   return { cursor, atMs, event: { userId, deviceSessionId, eventType, eventId, payloadBytes } };
 }
 
-/** Decodes a line of `encodeLine`. Returns `undefined` if the line is damaged. */
+/** Decodes a line from `encodeLine`. Returns `undefined` if the checksum or the JSON is wrong. */
 export function decodeLine(line: string): unknown {
   const json = line.slice(CRC_CHARS + 1);
   if (line.slice(0, CRC_CHARS) !== checksum(json)) return undefined;

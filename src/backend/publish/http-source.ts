@@ -12,11 +12,11 @@ import { RecentEventIds } from "./recent-event-ids.ts";
 export interface HttpSourceParts {
   readonly delivery: PushDelivery;
   readonly state: PushState;
-  /** Identifies this start of the gateway. The cursors of two starts differ. */
+  /** Identifies this run of the gateway. New cursors start with it, so two runs never create the same cursor. */
   readonly runId: string;
   /** `undefined`: events are kept in memory only. */
   readonly log: EventLog | undefined;
-  /** Called at the start, before the events of the log are delivered. `undefined`: the log is empty. */
+  /** Called once at the start, before the events of the log are delivered. The checkpoint is `undefined` if the log is empty. */
   readonly beginFill: (checkpoint: FeedCheckpoint | undefined) => void;
   readonly clock: Pick<Clock, "monotonic">;
 }
@@ -32,7 +32,7 @@ interface Waiting {
   readonly done: PromiseWithResolvers<readonly PublishedEvent[]>;
 }
 
-/** A waiting call whose event ids are checked. */
+/** A call whose event ids were checked and accepted. */
 interface Admitted {
   readonly call: Waiting;
   readonly results: readonly PublishedEvent[];
@@ -41,11 +41,12 @@ interface Admitted {
 }
 
 /**
- * The push source behind the private listener. Each event is written to the log, if there is one, and then delivered. Calls that
- * arrive during a write are written together. Without a log, `publish` delivers before it returns.
+ * The push source that gets its events from the private listener. If there is a log, each event is written to it and then
+ * delivered. The events of all calls that arrive during a write are written together. Without a log, `publish` delivers its events
+ * before it returns.
  *
- * A revocation is applied at once and not logged. The backend stores a revocation before it publishes it, so every later session
- * look-up sees it.
+ * A revocation is applied at once and not logged. A log is not needed, because the backend stores each revocation before it
+ * publishes the revocation. So every later session look-up respects it.
  */
 export class HttpSource implements PushSource, Publisher {
   readonly #parts: HttpSourceParts;

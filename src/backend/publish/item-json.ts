@@ -9,16 +9,16 @@ export interface ItemProblem {
   readonly message: string;
 }
 
-/** An event or a revocation that was read from JSON. */
+/** The result of reading one event or one revocation. */
 export interface ReadItem {
   readonly step: PushStep;
-  /** Set if and only if `step` is `dropped`. */
+  /** Set if and only if `step.kind` is `dropped`. */
   readonly problem?: ItemProblem;
 }
 
 export type ItemKind = "event" | "revocation";
 
-/** The values of an item. `payload` and `payloadBytes` are alternatives. */
+/** The field values of an event or a revocation. At most one of `payload` and `payloadBytes` is set. */
 interface Values {
   userId?: string;
   deviceSessionId?: string;
@@ -41,7 +41,7 @@ const FIELDS: Readonly<Record<ItemKind, ReadonlySet<keyof Values>>> = {
   revocation: new Set(["userId", "deviceSessionId", "reason"]),
 };
 
-/** The fields that an item of this kind may have, for messages. */
+/** The field names of each kind of item, as text for error messages. */
 const FIELD_NAMES: Readonly<Record<ItemKind, string>> = {
   event: "user_id, device_session_id, event_type, event_id, payload and payload_bytes",
   revocation: "user_id, device_session_id and reason",
@@ -64,7 +64,7 @@ export function readItem(kind: ItemKind, source: string): ReadItem {
     if (thrown instanceof FieldError) return broken(kind, values, thrown.problem);
     if (!(thrown instanceof JsonTextError)) throw thrown;
     const { field, message } = thrown;
-    // The text is not JSON, or JSON parsers would read it differently. So its audience is not known.
+    // The text is not JSON, or JSON parsers may read it differently. So the audience of the item is not known.
     return broken(kind, {}, { field, message });
   }
   const pushKind = kindOf(kind, values);
@@ -72,7 +72,7 @@ export function readItem(kind: ItemKind, source: string): ReadItem {
   return step.kind === "dropped" ? { step, problem: problemOf(step.reason) } : { step };
 }
 
-/** Reads an event from texts by field name, as a Redis Stream stores them. The payload is the text of `payload`. */
+/** Reads an event from the fields of a Redis Stream entry. The payload is the text of the field `payload`. */
 export function readTexts(texts: Iterable<readonly [name: string, value: string]>): ReadItem {
   const values: Values = {};
   for (const [name, text] of texts) {

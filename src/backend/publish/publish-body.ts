@@ -5,7 +5,7 @@ import { RestError } from "../../core/rest-reply.ts";
 import type { Revocation } from "../../core/sessions.ts";
 import { type ItemKind, type ItemProblem, type ReadItem, readItem } from "./item-json.ts";
 
-/** Items of a call that break a rule. The whole call is refused. */
+/** Thrown if items of a call break a rule. The whole call is then refused. */
 export class InvalidItems extends Error {
   readonly problems: readonly (ItemProblem & { readonly index: number })[];
 
@@ -42,7 +42,7 @@ function problemsOf({ problem }: ReadItem, index: number) {
   return problem === undefined ? [] : [{ index, ...problem }];
 }
 
-/** Returns the source text of each item. A body without the list is itself the only item. */
+/** Returns the source text of each item in the list `listName`. A body without this list is itself the only item. */
 function itemSources(body: string, listName: string): { readonly sources: readonly string[]; readonly isBatch: boolean } {
   let list: string | undefined;
   let fields = 0;

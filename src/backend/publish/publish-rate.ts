@@ -1,6 +1,6 @@
 import type { Clock } from "../../core/clock.ts";
 
-/** A token bucket for the private listener. Its burst is the number of tokens of one second, or `burstMin` if that is higher. */
+/** A token bucket for the private listener. Its burst is the higher of `perSecond` and `burstMin`. */
 export class PublishRate {
   readonly #perMs: number;
   readonly #burst: number;

@@ -3,20 +3,20 @@ import type { Clock } from "../../core/clock.ts";
 import type { ClientEvent } from "../../core/events.ts";
 import { EVENT_ID_MEMORY_MS, EVENT_IDS_MIN } from "../../core/limits.ts";
 
-/** 132 bits in base64url. The hash has no secret key, so it must resist a search for collisions. */
+/** Length of a hash: 22 characters of base64url hold 132 bits. The hash has no secret key, so it must resist a collision search. */
 const HASH_CHARS = 22;
 
-/** How an event relates to the remembered events. `reused`: its id belongs to another event of the same audience. */
+/** How an event relates to the remembered events. `reused`: another event with the same id and audience is remembered. */
 export type EventIdState = "new" | "duplicate" | "reused";
 
-/** Identifies an event by its audience and its id. `undefined`: the event has no id. */
+/** Returns a hash of the audience and the id of an event; `undefined` if the event has no id. */
 export function eventKey({ userId, deviceSessionId, eventId }: ClientEvent): string | undefined {
   if (eventId === "") return undefined;
-  // An event for a session has the audience `session:…`, whether it names the user or not.
+  // An event with a session id has only the session as its audience, even if the event also has a user id.
   return hashOf(deviceSessionId === "" ? `user ${userId} ${eventId}` : `session ${deviceSessionId} ${eventId}`);
 }
 
-/** Identifies the content of an event. */
+/** Returns a hash of the type and the payload of an event. */
 export function contentHash({ eventType, payloadBytes }: ClientEvent): string {
   return createHash("sha256").update(`${eventType} `).update(payloadBytes).digest("base64url").slice(0, HASH_CHARS);
 }

@@ -4,13 +4,13 @@ import { type ReadItem, readItem, readTexts } from "../publish/item-json.ts";
 /** An entry of the Redis Stream. */
 export interface StreamEntry {
   readonly id: string;
-  /** Names and values, in order. `undefined`: the entry is too large. */
+  /** Names and values, in order; `undefined` if the entry is too large. */
   readonly fields: readonly (readonly [name: string, value: string])[] | undefined;
 }
 
 const TOO_LARGE: Dropped = { kind: "dropped", reason: "too_large", lostTo: "everybody" };
 const UNKNOWN: Dropped = { kind: "dropped", reason: "unknown_kind", lostTo: "everybody" };
-/** An entry with one of these fields is an event without JSON: each field of the event is a field of the entry. */
+/** An entry with one of these fields contains the fields of one event directly, not as a JSON object. */
 const TYPE_FIELDS = new Set(["event_type", "eventType"]);
 
 /** Validates an entry (proto/backend.md, "Publish over Redis"). */

@@ -36,15 +36,15 @@ export class StreamProgress {
   hasGap(read: StreamRead): boolean {
     if (this.#startsAtOldest) return false;
     if (compareIds(read.lastId, this.#id) < 0) return true;
-    // A stream that is still empty may have had entries before the connection was lost.
+    // The stream was empty at the last read. It may have got and lost entries before this connection was opened.
     if (this.#id === ZERO_ID && this.#isReconnected && this.#hasRead) return true;
-    // A stream that lost its data may get the same ids again: explicit ids, or ids of the same millisecond. The entry at `#id` then
-    // has another hash, or exists although it was deleted before.
+    // After a stream has lost its data, new entries may get old ids: explicit ids, or ids of the same millisecond. The entry at
+    // `#id` then has another hash, or exists although it was deleted before.
     const isKnown = read.hashAtId !== undefined;
     if (isKnown && this.#hasRead && read.hashAtId !== this.#hash) return true;
     if (read.isComplete && this.#added !== undefined && read.added !== this.#added + read.entries.length) return true;
     if (isKnown || this.#id === ZERO_ID) return this.#isDeletedAfter(read);
-    // The entry at `#id` was removed, or the stream lost all its data. The numbers of entries can be the same in both cases.
+    // The entry at `#id` was removed, or the stream lost all its data. The entry counts cannot show which, so a newer id is a gap.
     return read.lastId !== this.#id;
   }
 

@@ -56,7 +56,7 @@ interface Entry {
   readonly hash?: string;
 }
 
-/** Publishes into the Redis Stream that the gateways read. Each call is one script, so its entries are added together. */
+/** Publishes into the Redis Stream that the gateways read. Each call runs one script, which adds all entries atomically. */
 export class StreamPublisher implements Publisher {
   readonly #options: StreamPublisherOptions;
   #connection: Promise<RedisConnection> | undefined;

@@ -6,7 +6,10 @@ import type { StreamEntry } from "./stream-entry.ts";
 const ENTRIES_MAX = 256;
 /** A read ends after the entry with which it exceeds this size, in bytes. */
 const READ_BYTES_MAX = 4 * 1024 * 1024;
-/** A larger entry is not transferred. The JSON of an event of maximum size takes 4/3 of its payload, and its other fields. */
+/**
+ * Maximum size of an entry that is transferred, in bytes. It is enough for an event of maximum size. The JSON of an event contains
+ * the payload in base64, which makes it 4/3 as long, and a few short fields.
+ */
 const ENTRY_BYTES_MAX = 2 * 1024 * 1024;
 
 /**
@@ -21,7 +24,7 @@ const ENTRY_BYTES_MAX = 2 * 1024 * 1024;
  * - 1 if the reply has all entries after the id.
  * - The hash of the last entry of the reply.
  * - The hash of the newest entry that was ever added; '' if it was removed.
- * - The entries: id and fields. An entry that is too large has no fields, but the number 1.
+ * - The entries: id and fields. An entry that is too large has the number 1 in place of the fields.
  */
 const READ = new Script(`
 if redis.call('EXISTS', KEYS[1]) == 0 then return {'0-0', 0, 0, '0-0', '', 1, '', '', {}} end
@@ -50,8 +53,8 @@ return {lastId, added, added - info['length'], info['max-deleted-entry-id'], kno
 `);
 
 /**
- * Finds where the history starts. KEYS: the stream. ARGV: the age of the history, in ms. The reply:
- * - The id of the newest entry that is older than this age on the server's clock; '0-0' if there is none.
+ * Finds the entries that fill the replay buffers. KEYS: the stream. ARGV: the maximum age of these entries, in ms. The reply:
+ * - The id of the newest entry that is older than this age on the clock of Redis; '0-0' if there is none.
  * - The id of the newest entry; '0-0' if there is none.
  * - The number of entries that were removed.
  */
@@ -86,20 +89,20 @@ export interface StreamRead {
   readonly entries: readonly StreamEntry[];
 }
 
-/** The range of entries with which the history is filled. The ids are `0-0` if there is no such entry. */
+/** The range of entries that fill the replay buffers. */
 export interface FillRange {
-  /** The newest entry before the range. */
+  /** The id of the newest entry before the range; `0-0` if there is none. */
   readonly from: string;
-  /** Whether the range starts at the oldest entry, and older entries were removed. Then no position is before the range. */
+  /** Whether `from` is `0-0` although entries were removed from the stream. Then the position before the range is unknown. */
   readonly startsAtOldest: boolean;
-  /** The last entry of the range. */
+  /** The id of the last entry of the range; `0-0` if there is none. */
   readonly last: string;
 }
 
 /** The id before every entry. */
 export const ZERO_ID = "0-0";
 
-/** Reads one Redis Stream. Each call rejects with `RedisUnavailable`. */
+/** Reads one Redis Stream. If Redis gives no usable reply, a call rejects with `RedisUnavailable`. */
 export class StreamReader {
   readonly #call: RedisCall;
   readonly #key: string;

@@ -11,15 +11,15 @@ const CREDENTIALS_REJECTED: ReadonlySet<number> = new Set([401, 403, 407]);
 const PROXY_AUTHENTICATION_REQUIRED = 407;
 
 /**
- * Throws an `HttpFailure` if the backend rejected the gateway's token. Call it only for session look-ups and logins. In answers
- * to commands, a 401 or 403 can also mean that the backend rejected the user.
+ * Throws an `HttpFailure` if the status of an answer means that the backend rejected the gateway's token. Use
+ * `requireNoChallenge` instead if a 401 or 403 can also mean that the backend rejected the user, as in answers to commands.
  */
 export function requireGatewayAccepted({ status }: HttpAnswer): void {
   if (CREDENTIALS_REJECTED.has(status)) throw gatewayRejected(status);
 }
 
 /**
- * Throws an `HttpFailure` if the backend rejected the gateway's token in its answer to a command:
+ * Throws an `HttpFailure` if the backend rejected the gateway's token, but not if it rejected the user:
  *
  * - A 407 always rejects the token.
  * - A 401 or 403 with a `WWW-Authenticate` header rejects the token (RFC 9110 11.6.1, RFC 6750 3).
@@ -48,7 +48,7 @@ export function requireJson({ status, headers, body }: HttpAnswer): string {
 
 /**
  * Returns the body of a raw answer. Throws an `HttpFailure` if the answer does not mark its end: a truncated body of raw bytes
- * looks like a complete one. Also throws it if the media type is not the one that the route expects.
+ * looks like a complete one. Also throws an `HttpFailure` if the media type is not `expectedType`.
  */
 export function rawBody(answer: HttpAnswer, expectedType: string | undefined): Uint8Array {
   const { status, headers, body } = answer;

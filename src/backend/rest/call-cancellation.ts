@@ -69,7 +69,6 @@ export class CallCancellation implements EventListenerObject {
     this.#caller?.removeEventListener("abort", this);
   }
 
-  /** Handles the caller's `abort` event. */
   handleEvent(): void {
     this.#cancel("aborted");
   }

@@ -50,7 +50,7 @@ export function commandHeaders(
   return headers;
 }
 
-/** Returns the headers of the backend call for a login, which has no session. */
+/** Returns the headers of the backend call for a public route, which has no session. */
 export function publicHeaders(
   context: PublicCallContext,
   trace: OutgoingTrace,

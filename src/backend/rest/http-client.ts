@@ -10,14 +10,13 @@ export interface HttpCall {
   readonly target: string;
   /** Headers of the call. `Connection.send` adds its own headers to this object. */
   readonly headers: Record<string, string>;
-  /** The body of the call. */
   readonly body?: Uint8Array | string | undefined;
   /** Content-Type of the body. Default: JSON. */
   readonly contentType?: string | undefined;
   /** The Accept header. Default: JSON. */
   readonly accept?: string | undefined;
   readonly timeoutMs: number;
-  /** Maximum size of the answer, if it is lower than that of the pool. */
+  /** Maximum size of the answer, in bytes. If the maximum of the pool is lower, the maximum of the pool applies. */
   readonly bytesMax?: number | undefined;
   /** Maximum number of repeats. Default: `UpstreamSettings.retriesMax`. */
   readonly retriesMax?: number | undefined;

@@ -13,25 +13,22 @@ import { type JsonMembers, memberAt } from "./json-members.ts";
 /** Maximum length of a payload value that replaces a variable. Such values are ids and file paths, which are short. */
 const VALUE_CHARS_MAX = 512;
 /**
- * Matches text that may end a path segment. A server behind the gateway may decode the path a second time, so percent-encoded
- * characters match too, also in the form `%u002f` of IIS.
+ * Matches characters that a server behind the gateway may read as the end of a path segment. Such a server may decode the path a
+ * second time. So percent-encoded characters match too, also in the form `%u002f`, which IIS decodes.
  */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: the pattern looks for control characters
 const UNSAFE_VALUE = /[/\\\u0000-\u001f\u007f-\u009f]|%[0-9a-f]{2}|%u[0-9a-f]{4}/i;
-/**
- * Matches a segment that some servers read as `.` or `..`: they trim spaces, or cut the segment at its semicolon (path
- * parameters).
- */
+/** Matches a segment that some servers read as `.` or `..`, because they trim its spaces or cut it at a semicolon. */
 const DOTS = /^\s*\.{1,2}\s*(?:;|$)/;
-/** Characters that `encodeURIComponent` leaves unchanged, but google.api.http requires to be percent-encoded. */
+/** Characters that google.api.http requires to be percent-encoded, although `encodeURIComponent` leaves them unchanged. */
 const FURTHER_RESERVED = /[!'()*]/g;
 
 /**
- * The path of a route, such as `/api/v1/user/rooms/{room_id}/messages`. Each call replaces the variables by values of its
- * payload.
+ * The path of a route, such as `/api/v1/user/rooms/{room_id}/messages`. Each command replaces the variables by values of
+ * its payload.
  */
 export class PathTemplate {
-  /** The payload fields that replace the variables of the path. A nested field has dots between its names. */
+  /** Names of the payload fields that replace the variables of the path. The name of a nested field has dots: `room.id`. */
   readonly fields: ReadonlySet<string>;
   readonly fieldPaths: readonly FieldPath[];
   readonly #parts: readonly TemplatePart[];
@@ -51,7 +48,7 @@ export class PathTemplate {
 
   /**
    * Returns the path with the values of the payload in place of its variables. Throws PAYLOAD_INVALID with the name of the
-   * field if a value is missing, too long, does not match the pattern of its variable, or is not safe in a path.
+   * field if its value is missing, too long or unsafe in a path, or if it does not match the pattern of its variable.
    */
   expand(members: JsonMembers): string {
     if (this.#plain !== undefined) return this.#plain;
@@ -86,8 +83,8 @@ function matches(segments: readonly string[], pattern: readonly PatternSegment[]
 }
 
 /**
- * Whether a value stays one path segment at every server behind the gateway. A server may convert look-alikes to ASCII, such as
- * the two-dot leader U+2025 (Unicode NFKC), so the converted value must be safe too.
+ * Whether a value stays one path segment at every server behind the gateway. A server may convert look-alikes, such as the
+ * two-dot leader U+2025, to ASCII (Unicode NFKC). So the converted value must be safe too.
  */
 function staysInSegment(value: string): boolean {
   if (value === "" || DOTS.test(value) || UNSAFE_VALUE.test(value)) return false;

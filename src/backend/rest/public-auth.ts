@@ -24,11 +24,11 @@ export interface PublicAuthOptions {
 
 /** Maximum number of concurrent login calls: 16 of the 256 fetches that Bun runs at a time (see `ConcurrencyLimiter`). */
 const LOGIN_CALLS_MAX = 16;
-/** Maximum number of concurrent calls of the public routes that are not logins: 8 of the 256 fetches. */
+/** Maximum number of concurrent public calls other than logins: 8 of the 256 fetches that Bun runs at a time. */
 const OTHER_CALLS_MAX = 8;
 
 const NO_CONTENT = 204;
-/** Maximum length of a response header that reaches the client. A longer header is dropped. */
+/** Maximum length of the value of a response header that reaches the client. A header with a longer value is dropped. */
 const PASSED_CHARS_MAX = 1024;
 const RETRY_AFTER_SECONDS = /^\d{1,6}$/;
 
@@ -73,7 +73,7 @@ export class PublicAuth implements PublicBackend {
 
 function toPublicAnswer(answer: HttpAnswer, call: PublicBackendCall): PublicAnswer {
   const { status, headers, body } = answer;
-  // A 401 or 403 with a challenge rejects the gateway's own token, even if the route passes these statuses.
+  // A 401 or 403 with `WWW-Authenticate` rejects the gateway's own token, even if the route passes the status.
   if (call.statuses.has(status)) requireNoChallenge(answer);
   else requireGatewayAccepted(answer);
   const retryAfter = headers.get("retry-after");
@@ -87,7 +87,10 @@ function toPublicAnswer(answer: HttpAnswer, call: PublicBackendCall): PublicAnsw
   return { status, contentType, body, retryAfter: seconds, headers: passedHeaders(headers, call.headers) };
 }
 
-/** A login that succeeds without a session id would leave the client with a key that belongs to no session. */
+/**
+ * Throws an `HttpFailure` if a 2xx answer to a login contains no valid session id. The client would otherwise keep a key that
+ * belongs to no session.
+ */
 function requireSession({ status, body }: HttpAnswer): void {
   if (status >= 300) return;
   const id = parseJsonObject(utf8Text(body))?.["device_session_id"];
@@ -95,7 +98,7 @@ function requireSession({ status, body }: HttpAnswer): void {
   throw new HttpFailure("bad_response", `HTTP ${status} without a valid device_session_id`);
 }
 
-/** Returns the headers of the route that the answer has. Drops values that are too long or not visible ASCII. */
+/** Returns the headers of the answer that are in `names`. Drops headers whose value is too long or not visible ASCII. */
 function passedHeaders(headers: Headers, names: readonly string[]): Readonly<Record<string, string>> {
   const passed = names.flatMap((name): [string, string][] => {
     const value = headers.get(name);

@@ -10,10 +10,11 @@ const DEPTH_MAX = 16;
  *
  * - A string, number or boolean gives one parameter. Null gives none.
  * - An array gives one parameter for each element, which must be a string, number or boolean.
- * - With `isNested`, an object gives the parameters of its fields, named `outer.inner` (google.api.http). Without, it is refused.
+ * - With `isNested`, an object gives the parameters of its fields, named `outer.inner` (google.api.http).
+ * - Without `isNested`, an object is refused.
  *
- * Throws PAYLOAD_INVALID with the name of the field if a value does not fit, or if two fields give parameters of one name.
- * `taken` has the names that the path uses.
+ * Throws PAYLOAD_INVALID with the name of the field if a value is refused, or if two parameters would have the same name.
+ * `taken` contains the names of the fields that the path uses.
  */
 export function queryText(members: JsonMembers, isNested: boolean, taken: ReadonlySet<string>): string {
   const pairs: string[] = [];

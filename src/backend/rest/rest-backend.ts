@@ -93,7 +93,8 @@ export class RestBackend implements Backend {
       timeoutMs: this.#timeoutMs(route),
       bytesMax: route.responseBytesMax,
       retriesMax: route.retriesMax,
-      // A route that keeps answers declares that its backend recognises a repeated Idempotency-Key.
+      // A route that keeps answers declares that its backend recognises a repeated Idempotency-Key. So a call with a key may
+      // be sent twice.
       isRepeatable: route.keepAnswerMs !== undefined && command.idempotencyKey !== "" ? true : undefined,
       signal,
       mayBeSent,
@@ -130,15 +131,18 @@ function readReply(answer: HttpAnswer, route: CompiledRoute): BackendReply {
   throw failureOfStatus(status);
 }
 
-/** Errors of the backend are JSON, also on a route with raw answers. */
+/**
+ * Returns the `Accept` header of a call, or `undefined` for JSON alone. A raw route also accepts JSON, because the backend's
+ * errors are JSON.
+ */
 function acceptOf({ isAnswerRaw, answerType }: CompiledRoute): string | undefined {
   if (!isAnswerRaw) return undefined;
   return answerType === undefined ? "*/*" : `${answerType}, application/json;q=0.5`;
 }
 
 /**
- * Converts a 2xx answer to a reply. The body must be JSON or empty, unless the answers of the route are raw. The client gets the
- * same bytes. With `response_body`, it gets an object that has the body as this field.
+ * Converts a 2xx answer to a reply. The body must be JSON or empty, unless the answers of the route are raw. The reply's payload
+ * is the body, byte for byte. If the route sets `response_body`, the payload is an object, and the body is its field of this name.
  */
 function readOk(answer: HttpAnswer, { responseBody, isAnswerRaw, answerType }: CompiledRoute): BackendReply {
   if (isAnswerRaw) return { resultCode: "ok", payloadBytes: rawBody(answer, answerType) };

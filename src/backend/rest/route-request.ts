@@ -20,13 +20,13 @@ const TARGET_CHARS_MAX = 8000;
  * - A field that is a variable of the path is sent only in the path.
  * - With `body: "*"`, the other fields are the body. If the path has no variables, the body is the payload, byte for byte as the
  *   client signed it. An empty payload is sent as `{}`.
- * - With a field as the body, this field's value is the body, and the other fields are the query.
- * - A raw payload is the body as it is, without any check.
- * - Without a body, the other fields are the query.
+ * - If `body` names a field, the value of this field is the body, and the other fields are the query.
+ * - If `body` is empty, there is no body, and the other fields are the query.
+ * - A raw payload is the body, byte for byte and without any check.
  *
  * The client's JSON text of each name and value is unchanged.
  *
- * Throws REQUEST_TOO_LARGE if the payload is too large for the route; the payload is then not parsed. Throws PAYLOAD_INVALID if
+ * Throws REQUEST_TOO_LARGE if the payload is too large for the route. Such a payload is not parsed. Throws PAYLOAD_INVALID if
  * `checkPayload` or the schema of the route rejects the payload, or if its fields do not fit into the path, the query or the body.
  */
 export function routeRequest(route: CompiledRoute, payloadBytes: Uint8Array): RouteRequest {

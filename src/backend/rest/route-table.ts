@@ -37,9 +37,9 @@ export interface CompiledRoute {
   readonly path: PathTemplate;
   /** The content of the body. `*`: all fields that the path does not use. A name: the value of this field. Empty: no body. */
   readonly body: string;
-  /** Whether an object in the query becomes one parameter for each of its fields. If not, it is refused. */
+  /** Whether an object in the query becomes one parameter for each of its fields. If false, an object is refused. */
   readonly isQueryNested: boolean;
-  /** The field of the client's payload that gets the backend's body. `undefined`: the body is the payload. */
+  /** The field of the response payload that contains the backend's body. `undefined`: the body is the whole payload. */
   readonly responseBody: string | undefined;
   /** The schema of the payload. `undefined`: any payload. */
   readonly schema: PayloadSchema | undefined;
@@ -51,9 +51,9 @@ export interface CompiledRoute {
   readonly answerType: string | undefined;
   /** Timeout of the backend calls of this route, in ms. If it is `undefined`, the setting `backend.timeout_ms` applies. */
   readonly timeoutMs: number | undefined;
-  /** Maximum size of the payload. `undefined`: that of every request. */
+  /** Maximum size of the payload, in bytes. `undefined`: only the limit for all requests applies. */
   readonly payloadBytesMax: number | undefined;
-  /** Maximum size of the answer. `undefined`: the setting `backend.response_bytes_max` applies. */
+  /** Maximum size of the answer, in bytes. `undefined`: the setting `backend.response_bytes_max` applies. */
   readonly responseBytesMax: number | undefined;
   /** Maximum number of repeats of a call. `undefined`: the setting `backend.retries_max` applies. */
   readonly retriesMax: number | undefined;
@@ -62,7 +62,7 @@ export interface CompiledRoute {
   readonly budget: Budget | undefined;
 }
 
-/** The routes of one configuration, one for each message type. It never changes. */
+/** The routes of one configuration, one for each message type. The table never changes. */
 export class RouteTable {
   readonly #routes = new Map<string, CompiledRoute>();
 

@@ -6,7 +6,7 @@ import { checkPayload } from "./json-members.ts";
 /**
  * Throws PAYLOAD_INVALID unless the payload is valid under the schema of its route. An empty payload counts as `{}`.
  *
- * The refusal has the field, the JSON pointer of the invalid value, and the keyword of the schema that it violates. It contains
+ * The refusal contains the field, the JSON pointer of the invalid value, and the violated keyword of the schema. It contains
  * nothing else of the schema or the payload.
  */
 export function checkSchema(schema: PayloadSchema, payloadBytes: Uint8Array): void {
@@ -18,7 +18,7 @@ export function checkSchema(schema: PayloadSchema, payloadBytes: Uint8Array): vo
   throw refuse("PAYLOAD_INVALID", { metadata: { ...metadata, pointer, keyword } });
 }
 
-/** Returns the first name of a JSON pointer, which is a field of the payload. Returns `payload` for the whole payload. */
+/** Returns the first name of a JSON pointer: a field of the payload. An empty pointer means the whole payload: `payload`. */
 function fieldOf(pointer: string): string {
   const [, first] = pointer.split("/", 2);
   return first === undefined ? "payload" : first.replaceAll("~1", "/").replaceAll("~0", "~");

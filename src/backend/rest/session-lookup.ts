@@ -79,7 +79,7 @@ export class BackendSessionSource implements SessionSource {
       throw new HttpFailure("bad_response", `HTTP ${httpStatus} without a JSON object, content-type ${contentType ?? "none"}`);
     }
     // A 404 makes the client log out, so it must come from the backend. A 404 without a JSON object may come from another
-    // server. The check above rejects it.
+    // server. For this reason, an answer without a JSON object was rejected before this line.
     if (httpStatus === 404) return undefined;
     if (record["device_session_id"] !== deviceSessionId) throw new TypeError("the record belongs to another session");
     const { user_id: userId, status } = record;

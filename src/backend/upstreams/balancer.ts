@@ -4,7 +4,7 @@ export interface Target {
   readonly weight: number;
   /** Number of running calls. */
   readonly active: number;
-  /** From 0 to 1: below 1 while the target is in its slow start. */
+  /** Factor of the weight, from 0 to 1. It is below 1 while the target is in its slow start. */
   readonly warmth: number;
 }
 
@@ -12,7 +12,7 @@ export interface Target {
  * Chooses the target of a call. Two targets are drawn, and the one with fewer running calls is chosen (Envoy, "Weighted least
  * request load balancer", power of two choices).
  *
- * The first target is drawn by weight. The second target is drawn among those with the same weight. So targets of equal weight
+ * The first target is drawn by weight. The second target is drawn among the others with the same weight. So targets of equal weight
  * balance by load, and targets of another weight, such as a canary, get exactly their share.
  */
 export function choose<T extends Target>(targets: readonly T[], random: () => number): T | undefined {
@@ -21,7 +21,7 @@ export function choose<T extends Target>(targets: readonly T[], random: () => nu
   const first = drawByWeight(targets, random);
   const second = first && drawPeer(targets, first, random);
   if (first === undefined || second === undefined || second.active >= first.active) return first;
-  // In its slow start, a target has few running calls. So the comparison alone would give it a full share.
+  // A target in its slow start has few running calls, so it would be chosen too often. `warmth` is the probability of this choice.
   return second.warmth === 1 || random() < second.warmth ? second : first;
 }
 

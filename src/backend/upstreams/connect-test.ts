@@ -1,8 +1,8 @@
 /**
  * Opens a TCP connection and closes it. Resolves to true if it was established within `timeoutMs`. Never rejects.
  *
- * `fetch` of Bun 1.4.5 has no timeout for the connection alone, and does not tell whether a request was sent. A test before the
- * request gives both.
+ * `fetch` of Bun 1.4.5 has no timeout for the connection alone, and its errors do not show whether the request was sent. So this
+ * test runs before the request. If it fails, no request was sent.
  */
 export function connectTest(hostname: string, port: number, timeoutMs: number): Promise<boolean> {
   return new Promise((resolve) => {

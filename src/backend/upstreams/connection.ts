@@ -3,8 +3,8 @@ import type { Identity } from "./credentials.ts";
 import type { UpstreamAddress } from "./upstream-address.ts";
 
 /**
- * Time after which the gateway closes an idle connection, in seconds. Most backends wait longer, so the gateway closes first
- * and sends no request on a connection that the backend is closing.
+ * Time after which the gateway closes an idle connection, in seconds. Most backends keep idle connections longer, so the gateway
+ * closes first. It then sends no request on a connection that the backend is closing.
  */
 const KEEP_ALIVE_S = 4;
 const JSON_TYPE = "application/json";
@@ -31,7 +31,7 @@ export class Connection {
   }
 
   /**
-   * Sends a call once and reads its answer. If the backend closes a reused connection during the request, Bun sends the request
+   * Sends a call and reads its answer. If the backend closes a reused connection during the request, Bun sends the request
    * again on a new connection. Bun does this only for idempotent methods (RFC 9110 9.2.2).
    */
   async send(

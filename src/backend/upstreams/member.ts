@@ -6,7 +6,7 @@ import type { PoolName } from "./settings.ts";
 import type { Upstream } from "./upstream.ts";
 import type { UpstreamAddress } from "./upstream-address.ts";
 
-/** At the start of its slow start, an address has this share of its weight (Envoy, `min_weight_percent`). */
+/** Factor of the weight of an address when its slow start begins (Envoy, `min_weight_percent`). */
 const WARMTH_MIN = 0.1;
 
 /** One address in one pool: its connections, its running calls and its failures. */
@@ -18,9 +18,9 @@ export class Member {
   weight = 0;
   /** Number of running calls. */
   active = 0;
-  /** From `WARMTH_MIN` to 1; below 1 during the slow start. */
+  /** Factor of the weight, from `WARMTH_MIN` to 1. It is below 1 during the slow start. */
   warmth = 1;
-  /** Start of the slow start, on the monotonic clock. */
+  /** When the slow start began, on the monotonic clock. */
   usableSinceMs: number;
   readonly #pool: PoolName;
   readonly #labels = new Map<string, Readonly<Record<string, string>>>();

@@ -10,7 +10,7 @@ export interface FoundAddresses {
 
 const QUERY_TIMEOUT_MS = 2000;
 const TRIES = 2;
-/** Maximum number of addresses of one name. Each address takes a few kilobytes. */
+/** Maximum number of addresses of one name. Each address uses a few kilobytes of memory. */
 const ADDRESSES_MAX = 256;
 
 /**
@@ -23,7 +23,7 @@ export async function lookUpName(name: string, { servers }: DnsSettings): Promis
   return { addresses, ttlMs: found.ttlMs };
 }
 
-/** Asks the system's resolver. It uses /etc/hosts and search domains, but returns no TTL. */
+/** Asks the system's resolver, which uses /etc/hosts and search domains. This resolver returns no TTL. */
 async function bySystem(name: string): Promise<FoundAddresses> {
   const all = await dns.lookup(name, { all: true });
   const ipv4 = all.filter(({ family }) => family === 4);

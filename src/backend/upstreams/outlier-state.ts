@@ -6,7 +6,7 @@ export class OutlierState {
   #failures = 0;
   #gatewayFailures = 0;
   #ejectedUntilMs: number | undefined;
-  /** The duration of an ejection is `base_ejection_time` multiplied by this number. It grows with each ejection. */
+  /** The duration of an ejection is `base_ejection_time` times this number, which grows by 1 with each ejection. */
   #multiplier = 0;
 
   get isEjected(): boolean {
@@ -19,8 +19,8 @@ export class OutlierState {
   }
 
   /**
-   * Records a failure. Returns true if the address has failed as often in a row as the settings allow. The gateway failures of
-   * Envoy are 502, 503, 504, no connection and no answer in time.
+   * Records a failure. Returns true if the address has reached a maximum number of failures in a row. `consecutiveGatewayFailure`
+   * counts 502, 503, 504, failed connections and timeouts, as in Envoy.
    */
   failed(kind: HttpFailureKind, { consecutive5xx, consecutiveGatewayFailure }: OutlierSettings): boolean {
     this.#failures++;
@@ -38,8 +38,8 @@ export class OutlierState {
   }
 
   /**
-   * Call this at each interval of the outlier detection. Returns true if the ejection has ended. If the address is not ejected,
-   * shortens its next ejection.
+   * Call this at each interval of the outlier detection. Returns true if an ejection ends with this call. If the address is not
+   * ejected, its next ejection becomes shorter.
    */
   sweep(nowMs: number): boolean {
     if (this.#ejectedUntilMs === undefined) {

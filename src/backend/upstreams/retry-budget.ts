@@ -1,14 +1,14 @@
 /**
- * Number of repeats that are allowed before any call has earned one. By default, five failures in a row eject an address. So each
- * failed call can be repeated until the first failing address is ejected.
+ * Number of repeats that are allowed at the start, before calls have earned repeats. By default, an address is ejected after five
+ * failures in a row. So each failed call can be repeated until the first failing address is ejected.
  */
 const ADVANCE = 5;
-/** Maximum number of saved repeats. It bounds how many repeats follow each other when the backend starts to fail. */
+/** Maximum number of saved repeats. When the backend starts to fail, at most this many calls are repeated at once. */
 const SAVED_MAX = 10;
 
 /**
  * Limits the repeats of calls to a share of all calls. Each call earns a fraction of a repeat. The first five repeats are allowed
- * before they are earned. Of `n` calls, at most `max(5, share × n)` are repeated.
+ * before calls have earned them. Of `n` calls, at most `max(5, share × n)` are repeated.
  */
 export class RetryBudget {
   #perCall: number;

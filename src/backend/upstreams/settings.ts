@@ -1,10 +1,10 @@
-/** One address list of the backend: a row of `upstreams`, or `backend.url`. */
+/** One upstream: a row of the setting `upstreams`, or the setting `backend.url`. */
 export interface UpstreamRow {
   /** The name in logs and metrics. */
   readonly name: string;
   /** The http or https URL. If it has a path, this path is put before the path of each call. */
   readonly url: string;
-  /** Share of the calls, relative to the other rows. 0: no calls. */
+  /** Share of the calls, relative to the other upstreams. 0: no calls. */
   readonly weight: number;
 }
 
@@ -52,7 +52,7 @@ export interface DnsSettings {
   readonly refreshMs: number;
 }
 
-/** Everything about the backend's addresses that can change while the gateway runs. */
+/** The settings of the backend's addresses. All of them can change while the gateway runs. */
 export interface UpstreamSettings {
   readonly rows: readonly UpstreamRow[];
   readonly connectTimeoutMs: number;
@@ -62,7 +62,7 @@ export interface UpstreamSettings {
   readonly retryBudgetPercent: number;
   /** Maximum number of concurrent calls of one pool to one address. */
   readonly requestsMax: number;
-  /** Maximum number of calls of one pool that wait. */
+  /** Maximum number of waiting calls of one pool. */
   readonly pendingMax: number;
   readonly panicPercent: number;
   readonly slowStartMs: number;
@@ -72,5 +72,5 @@ export interface UpstreamSettings {
   readonly credentials: CredentialSettings;
 }
 
-/** The kinds of backend calls. Each has a pool of its own, so that one kind cannot starve another. */
+/** The kinds of backend calls. Each kind has its own pool, so that one kind cannot use up the connections of another. */
 export type PoolName = "commands" | "sessions" | "logins" | "public";

@@ -21,8 +21,8 @@ type ReadAnswer<T> = (answer: HttpAnswer) => T;
 /** HTTP methods that may be sent twice (RFC 9110 9.2.2). */
 const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "PUT", "DELETE"]);
 /**
- * Maximum number of repeats of a call that was not sent to any address. A larger `retriesMax` replaces it; a `retriesMax` of 0
- * allows no repeat.
+ * Maximum number of repeats while the call was sent to no address, because no connection was possible. A larger `retriesMax`
+ * replaces it. A `retriesMax` of 0 allows no repeat.
  */
 const UNSENT_REPEATS_MAX = 3;
 
@@ -34,14 +34,14 @@ const UNSENT_REPEATS_MAX = 3;
  * the retry budget allows a repeat.
  */
 export class UpstreamPool {
-  /** Maximum size of an answer. */
+  /** Maximum size of an answer, in bytes. */
   responseBytesMax: number;
   readonly #upstreams: Upstreams;
   readonly #options: UpstreamPoolOptions;
   readonly #members: Members;
   readonly #limiter: ConcurrencyLimiter;
   readonly #budget: RetryBudget;
-  /** Names of the upstreams whose gauges were set, so that those of a removed upstream become 0. */
+  /** Names of all upstreams whose gauges were ever set. The gauges of removed upstreams are set to 0. */
   readonly #sampled = new Set<string>();
 
   constructor(upstreams: Upstreams, options: UpstreamPoolOptions) {
@@ -57,7 +57,7 @@ export class UpstreamPool {
 
   /**
    * Sends a call and returns the result of `read`. Throws an `HttpFailure` if the call gets no usable answer, for example after
-   * its timeout. Throws the `Refusal` of `mayBeSent`.
+   * its timeout. If `mayBeSent` throws a `Refusal`, throws this `Refusal`.
    */
   async call<T>(call: HttpCall, read: ReadAnswer<T>): Promise<T> {
     const cancellation = new CallCancellation(call.timeoutMs, call.signal, this.#upstreams.settings.responseTimeoutMs);
@@ -170,8 +170,8 @@ export class UpstreamPool {
   }
 
   /**
-   * Tests the connection to an address that has not answered lately, if the call could go to another address. Returns true if
-   * the call had to wait for the test.
+   * Tests the connection to an address that has not answered within `connectTimeoutMs`. Skips the test if the call could go to no
+   * other address. Returns true if the call had to wait for the test.
    */
   async #requireConnection({ address }: Member, signal: AbortSignal): Promise<boolean> {
     const { connectTimeoutMs } = this.#upstreams.settings;
@@ -213,8 +213,8 @@ export class UpstreamPool {
   }
 
   /**
-   * Limits the running calls to `requestsMax` for each address that calls may go to. Further calls wait, as with Envoy's circuit
-   * breaker.
+   * Limits the running calls of the pool to `callsMax`, and to `requestsMax` times the number of addresses that calls may go to.
+   * Further calls wait (Envoy, "Circuit breaking").
    */
   #resize(): void {
     const { requestsMax, pendingMax } = this.#upstreams.settings;
@@ -223,7 +223,7 @@ export class UpstreamPool {
   }
 }
 
-/** An error of `read` that is no `HttpFailure` means that the answer breaks the contract. */
+/** Calls `read`. Any error other than `HttpFailure` and `Refusal` means that the answer breaks the contract. */
 function readChecked<T>(read: ReadAnswer<T>, answer: HttpAnswer): T {
   try {
     return read(answer);

@@ -30,7 +30,7 @@ export class UpstreamUrl {
   }
 }
 
-/** Bun tries both loopback addresses of `localhost` itself. A server often listens on only one of them. */
+/** The gateway does not look `localhost` up: Bun tries both loopback addresses. A server often listens on only one of them. */
 function isLocalhost(hostname: string): boolean {
   return hostname === "localhost" || hostname.endsWith(".localhost");
 }

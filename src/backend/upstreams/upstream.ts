@@ -20,10 +20,10 @@ interface UpstreamOptions {
   readonly health: HealthSettings | undefined;
 }
 
-/** One row of the upstreams, with its current addresses. */
+/** One upstream, with its current addresses. */
 export class Upstream {
   readonly name: string;
-  /** Share of the calls, relative to the other upstreams. All addresses of the upstream share it. */
+  /** Share of the calls, relative to the other upstreams. The addresses of the upstream divide this share equally. */
   weight: number;
   /** Resolves when the addresses are known or the first look-up has failed. */
   readonly ready: Promise<void>;
@@ -34,7 +34,7 @@ export class Upstream {
   #addresses: readonly UpstreamAddress[] = [];
   readonly #checks = new Map<UpstreamAddress, HealthCheck>();
 
-  /** `previous` is the upstream with the same URL that this one replaces. Its addresses stay in use. */
+  /** `previous` is the upstream that this one replaces. It has the same URL, and its addresses stay in use. */
   constructor(row: UpstreamRow, options: UpstreamOptions, parts: UpstreamParts, previous?: Upstream) {
     this.name = row.name;
     this.weight = row.weight;
@@ -79,7 +79,7 @@ export class Upstream {
   }
 
   #useHosts(hosts: readonly string[]): void {
-    // The addresses of the first look-up need no slow start: no other address could take the load.
+    // The addresses of the first look-up need no slow start, because no other address could take the load.
     const sinceMs = this.#addresses.length === 0 ? Number.NEGATIVE_INFINITY : this.#parts.clock.monotonic();
     const known = new Map(this.#addresses.map((address) => [address.host, address]));
     this.#replace(hosts.map((host) => known.get(host) ?? this.#newAddress(host, sinceMs)));
@@ -89,7 +89,7 @@ export class Upstream {
     return new UpstreamAddress(this.#url, host, this.#parts.clock, sinceMs);
   }
 
-  /** Replaces the addresses. Starts the health checks of new ones, and stops those of the others. */
+  /** Replaces the addresses. Starts health checks of new addresses, and stops health checks of removed addresses. */
   #replace(addresses: readonly UpstreamAddress[]): void {
     this.#addresses = addresses;
     for (const [address, check] of this.#checks) {

@@ -52,14 +52,14 @@ export class Upstreams {
     return pool;
   }
 
-  /** Applies other settings; see `prepare`. If `prepare` throws `TlsFilesError`, nothing changes. */
+  /** Applies new settings; see `prepare`. If `prepare` throws `TlsFilesError`, nothing changes. */
   adopt(settings: UpstreamSettings): void {
     this.prepare(settings)();
   }
 
   /**
    * Throws `TlsFilesError` if a file of the credentials cannot be read or used. Returns a function that applies the settings.
-   * Running calls continue. Addresses that stay keep their connections, ejections and counts.
+   * Running calls continue. Addresses that are also in the new settings keep their connections, ejections and counts.
    */
   prepare(settings: UpstreamSettings): () => void {
     const adoptCredentials = this.#credentials.prepare(settings.credentials);

@@ -1,7 +1,7 @@
 import { UsageError } from "./usage-error.ts";
 
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-/** Maximum duration: 24 h. The longest possible delay of a timer is 24.8 days. */
+/** Maximum duration: 24 h. It must be shorter than the longest delay of a JavaScript timer, which is 24.8 days. */
 const MS_MAX = 24 * 3_600_000;
 
 /** Parses a duration such as `500ms`, `5s`, `2m` or `1h`. A number without a unit is in seconds. Throws `UsageError`. */

@@ -4,7 +4,7 @@ import type { CommandSpec, OptionSpec } from "./spec.ts";
 import { UsageError } from "./usage-error.ts";
 
 /**
- * The syntax of an option name. Error messages quote an unknown option only if it matches, because other text may be a secret.
+ * The syntax of an option name. Error messages quote an unknown option only if it has this syntax. Other text may be a secret.
  */
 const OPTION_NAME = /^[a-z][a-z-]{0,30}$/;
 
@@ -19,7 +19,10 @@ export interface Arguments {
   values(name: string): readonly string[];
 }
 
-/** Parses arguments: `--name value`, `--name=value`, `--flag`, and `--` before positionals that start with a dash. Throws `UsageError`. */
+/**
+ * Parses arguments: `--name value`, `--name=value` and `--flag`. Positionals that start with a dash must come after `--`. Throws
+ * `UsageError`.
+ */
 export function parseArguments(spec: CommandSpec, args: readonly string[]): Arguments {
   const options = Object.fromEntries(
     spec.options.map((option) => [

@@ -1,7 +1,7 @@
 import type { Arguments } from "./parse.ts";
 import { UsageError } from "./usage-error.ts";
 
-/** Returns the options `--config` and `--set` as `loadConfig` reads them. */
+/** Returns the options `--config` and `--set` in the form that `loadConfig` expects. */
 export function settingsOf(parsed: Arguments): string[] {
   return ["config", "set"].flatMap((name) => parsed.values(name).flatMap((value) => [`--${name}`, value]));
 }

@@ -1,4 +1,4 @@
-/** How a shell completes a value: from a fixed list of words, or from the names of one kind. */
+/** How a shell completes a value: from a fixed list of words, or from all names of one kind, such as profiles. */
 export type Completion = readonly string[] | "profile" | "message-type" | "setting" | "file";
 
 export interface OptionSpec {

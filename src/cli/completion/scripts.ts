@@ -3,7 +3,8 @@ import type { SHELLS } from "../specs/completion.ts";
 /**
  * The completion scripts. Each script calls `sallyport completion candidates` to complete the word at the cursor.
  *
- * Each line of the output is a word, a tab and a description. The line `:file` tells the shell to complete file names.
+ * That command prints one word a line. A tab and a description may follow the word. The line `:file` tells the shell to
+ * complete file names.
  */
 export const SCRIPTS: Readonly<Record<(typeof SHELLS)[number], string>> = {
   bash: `# bash completion of sallyport: source <(sallyport completion bash)

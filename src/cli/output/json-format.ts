@@ -55,7 +55,7 @@ function stringEnd(text: string, start: number): number {
   return at + 1;
 }
 
-/** Returns the end of a number, `true`, `false` or `null`. */
+/** Returns the index after the number, `true`, `false` or `null` that starts at `start`. */
 function wordEnd(text: string, start: number): number {
   let at = start + 1;
   while (at < text.length && /[\w.+-]/.test(text.charAt(at))) at++;

@@ -11,7 +11,7 @@ export function printable(text: string): string {
 
 const CHARS_MAX = 300;
 
-/** Returns the printable form of a text of the server, for an error message of one line. Truncates long texts. */
+/** Returns a text from the server in printable form, on one line. Truncates it after `CHARS_MAX` characters. */
 export function printableLine(text: string): string {
   const short = text.length <= CHARS_MAX ? text : `${text.slice(0, CHARS_MAX)}…`;
   return printable(short.toWellFormed());

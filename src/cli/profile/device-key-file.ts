@@ -13,7 +13,7 @@ const PARAMETERS = {
 
 export type PrivateJwk = Readonly<Record<string, string>>;
 
-/** Creates a random key. Its JWK can be stored. */
+/** Creates a random key and resolves to its private JWK, which can be stored. */
 export async function newPrivateJwk(algorithm: KeyAlgorithm): Promise<PrivateJwk> {
   const pair = await crypto.subtle.generateKey(PARAMETERS[algorithm].key, true, ["sign", "verify"]);
   if (!("privateKey" in pair)) throw new Error(`this runtime cannot make a key pair of ${algorithm}`);

@@ -24,7 +24,7 @@ const BYTES_MAX = 64 * 1024;
 export async function readPrivate(path: string): Promise<string | undefined> {
   checkFolder(dirname(path));
   try {
-    // O_NONBLOCK: opening a FIFO must not wait for its writer.
+    // Without O_NONBLOCK, opening a FIFO waits for a writer.
     const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     try {
       const status = await file.stat();
@@ -89,7 +89,7 @@ function checkOwner(path: string, { uid, mode }: { readonly uid: number; readonl
   throw new PrivateFileError(`other users have access to ${path}; run: chmod ${wanted.toString(8)} ${quoted(path)}`);
 }
 
-/** The path as one word of a shell. */
+/** Quotes the path, if necessary, so that a shell reads it as one word. */
 function quoted(path: string): string {
   return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }

@@ -10,7 +10,7 @@ const NAME = /^[A-Za-z0-9_-]{1,64}$/;
 const DEFAULT_NAME = "default";
 
 /**
- * Returns the profile that `option` (`--profile`) names. Without it, `SALLYPORT_PROFILE` or else `default` is the name. Throws
+ * Returns the profile that `option` (`--profile`) names. Without `option`, the name is `SALLYPORT_PROFILE`, else `default`. Throws
  * `UsageError` if the name is invalid.
  */
 export function selectProfile(option: string | undefined, environment: ClientEnvironment): Profile {

@@ -15,8 +15,8 @@ export interface FailureContext {
 }
 
 /**
- * Converts an error to a failure with an exit code and a line that says what to do next. Throws `error` again if its type is
- * not known here.
+ * Converts an error to a `CommandFailure`. Its message is one line that says what to do next. Throws `error` again if its type is
+ * unknown.
  */
 export function failureOf(error: unknown, context: FailureContext): CommandFailure {
   if (error instanceof CommandFailure) return error;
@@ -68,7 +68,7 @@ function gatewayFailure(error: GatewayError, context: FailureContext): CommandFa
   }
 }
 
-/** Names the wrong field. If the route has a schema, names the place in the payload and the violated keyword. */
+/** Returns the wrong field. If the payload violates the schema of its route, returns the JSON pointer and the violated keyword. */
 function faultText({ field = "unknown", pointer, keyword }: Readonly<Record<string, string>>): string {
   if (pointer === undefined || keyword === undefined) return `field ${printableLine(field)}`;
   return printableLine(`${pointer === "" ? "the payload" : pointer} violates ${keyword} of the route's schema`);
@@ -127,7 +127,7 @@ function unreachable(error: Error, { url, messageType }: FailureContext): Comman
   return new CommandFailure(EXIT.network, `${url} cannot be reached${why}; ${next}`);
 }
 
-/** The server at the URL has given an answer that no gateway gives. */
+/** Returns the failure for a server whose answer shows that it is no gateway. `what` describes the answer. */
 export function noGateway(what: string, url: string): CommandFailure {
   return new CommandFailure(EXIT.network, `${url} does not answer as a Sallyport gateway (${what}); check --url`);
 }

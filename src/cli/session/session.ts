@@ -5,7 +5,7 @@ import { CommandFailure, EXIT } from "../exit-code.ts";
 import type { OpenedLogin } from "../profile/profile.ts";
 import { parseGatewayUrl } from "./gateway-url.ts";
 
-/** A profile's login with a client that signs for it. */
+/** The login of a profile, and a client that signs with its key. */
 export interface Session {
   readonly login: OpenedLogin;
   readonly url: string;

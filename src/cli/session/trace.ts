@@ -95,7 +95,7 @@ export class Trace {
   }
 }
 
-/** Returns the fields of a signing input. Before each field, the input has its length in 4 bytes. */
+/** Returns the fields of a signing input. Each field comes after its length, a big-endian number of 4 bytes. */
 function framesOf(input: Uint8Array): Uint8Array[] {
   const view = new DataView(input.buffer, input.byteOffset, input.byteLength);
   const frames: Uint8Array[] = [];

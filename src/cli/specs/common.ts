@@ -1,7 +1,7 @@
 import type { OptionSpec } from "../arguments/spec.ts";
 import { EXIT_TEXTS } from "../exit-code.ts";
 
-/** Options of several commands. */
+/** This file defines the options that several commands share. */
 
 export const PROFILE: OptionSpec = {
   name: "profile",
@@ -17,7 +17,6 @@ export const VERBOSE: OptionSpec = {
 
 export const URL_OF_PROFILE: OptionSpec = { name: "url", value: "URL", about: "the gateway; default: the profile's" };
 
-/** The options that name settings. */
 export const SETTINGS: readonly OptionSpec[] = [
   { name: "config", value: "FILE", about: "a file with settings in TOML, YAML or JSON", completion: "file" },
   { name: "set", value: "KEY=VALUE", about: "one setting", isRepeatable: true, completion: "setting" },

@@ -6,7 +6,7 @@ import { RELOAD } from "./reload.ts";
 import { ROUTES } from "./routes.ts";
 import { UPGRADE } from "./upgrade.ts";
 
-/** The options of the gateway's own commands, for completion. Their parsers are in `config/source-flags.ts` and `keygen.ts`. */
+/** This file lists commands and options for shell completion. `config/source-flags.ts` and `keygen.ts` parse the options. */
 
 const OUT: OptionSpec = { name: "out", value: "FILE", about: "the file for the new key", completion: "file" };
 

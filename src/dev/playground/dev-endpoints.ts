@@ -11,7 +11,7 @@ export interface DevCallParts {
   readonly setup: DevSetup;
   /** The development API of the embedded backend: read login codes, push events, revoke sessions. */
   readonly backend: Endpoints;
-  /** Starts a restart of the gateway. The call is answered before the gateway stops. */
+  /** Begins to restart the gateway. The HTTP call is answered before the gateway stops. */
   readonly restart: () => void;
   readonly log: Log;
 }

@@ -16,7 +16,7 @@ const PROXY_FIELDS = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host",
 export class OwnPageGuard {
   readonly #pages = new PageGuard([]);
 
-  /** Throws `ForeignPageError`. */
+  /** Throws `ForeignPageError` if the call is refused. */
   check({ request: { headers }, peer }: Pick<HttpCall, "request" | "peer">): void {
     if (!isLoopback(peer.address)) throw new ForeignPageError("only this machine is served");
     if (PROXY_FIELDS.some((name) => headers.has(name))) throw new ForeignPageError("calls through a proxy are not served");

@@ -29,7 +29,7 @@ const SECURITY_HEADERS = {
   "x-content-type-options": "nosniff",
 };
 
-/** The name of an asset contains the hash of its content. */
+/** Browsers may cache an asset for a year, because its name contains the hash of its content. */
 const IMMUTABLE = "public, max-age=31536000, immutable";
 /** A browser asks each time whether the document has changed, because only the document names the current assets. */
 const REVALIDATED = "no-cache";

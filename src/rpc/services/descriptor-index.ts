@@ -86,7 +86,7 @@ function memberNames(desc: AnyDesc): string[] {
   }
 }
 
-/** Returns the prefix of the full name of an enum's value. The full name is `package.VALUE`, not `package.Enum.VALUE`. */
+/** An enum value has the full name `package.VALUE`, not `package.Enum.VALUE`. Returns the part before `VALUE`. */
 function scopeOf({ typeName, name }: DescEnum): string {
   return typeName.slice(0, typeName.length - name.length);
 }

@@ -7,14 +7,13 @@ export interface Networked {
 export type Evict = () => void;
 
 /**
- * Limits the number of streams of unauthenticated clients, fairly among networks. At the limit, one of these happens:
+ * Limits the number of streams of unauthenticated clients. A network with many streams cannot keep out a network with few
+ * streams.
+ *
+ * The largest network is the network with the most streams. If the limit is reached:
  *
  * - If the network of the new stream has as many streams as the largest network, or one less, the new stream is refused.
  * - Otherwise, the new stream replaces the newest stream of the largest network.
- *
- * The largest network is the network with the most streams.
- *
- * So a network with many streams cannot keep out a network with few streams.
  */
 export class FairQuota {
   readonly #max: number;

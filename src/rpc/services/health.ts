@@ -11,7 +11,10 @@ import type { OutgoingStream } from "../outgoing-stream.ts";
 import { type AnyMethod, type MethodOptions, serverStream, unary } from "../service.ts";
 import { FairQuota, type Networked } from "./fair-quota.ts";
 
-/** Maximum length of a service name in a `Watch` request, in characters. Each watcher keeps its name in memory. */
+/**
+ * Maximum length of a service name in a `Watch` request, in characters. The gateway keeps this name in memory for each
+ * watcher.
+ */
 const SERVICE_NAME_CHARACTERS_MAX = 256;
 /** Maximum number of services in a `List` response. The health checking protocol sets this limit. */
 const LISTED_SERVICES_MAX = 100;

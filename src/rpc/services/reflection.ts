@@ -38,7 +38,8 @@ export interface ReflectionOptions {
 
 /**
  * Returns the methods of gRPC server reflection, in the versions v1 and v1alpha
- * (https://github.com/grpc/grpc/blob/master/doc/server-reflection.md). They describe `services` and the reflection services.
+ * (https://github.com/grpc/grpc/blob/master/doc/server-reflection.md). Their responses describe `services` and the reflection
+ * services.
  */
 export function reflection<Peer extends Networked>(
   services: readonly DescService[],

@@ -13,13 +13,13 @@ export interface PublicEndpointParts extends RestLogParts {
 
 const KEYS_PATH = "/.well-known/jwks.json";
 
-/** Returns the endpoints of public REST that no setting changes: the gateway's public keys, and `more`. */
+/** Returns the endpoints of public REST that are not rows of `public_routes`: the gateway's public keys, and `more`. */
 export function publicEndpoints({ charges, keys: ring, more, ...parts }: PublicEndpointParts): HttpEndpoint[] {
   const keys = loggedEndpoint(KEYS_PATH, (call) => servePublicKeys(call, ring.jwks, charges), parts);
   return [keys, ...more.map((endpoint) => charged(endpoint, charges))];
 }
 
-/** Charges each call of the endpoint to the budget `public_misc` of its network. The calls are not logged. */
+/** Returns an endpoint that charges each call to the budget `public_misc` of the client's network. The calls are not logged. */
 function charged({ path, serve }: HttpEndpoint, ports: PublicChargePorts): HttpEndpoint {
   return {
     path,

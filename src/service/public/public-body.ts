@@ -5,7 +5,7 @@ import { RestError } from "../../core/rest-reply.ts";
 import { BodyTooLarge, BodyTooSlow } from "../../rpc/http.ts";
 import { checkJsonCost } from "../../rpc/json-bounds.ts";
 
-/** The bounds that one row sets for a body. */
+/** The bounds that one row of `public_routes` sets for the body of a call. */
 interface BodyBounds {
   readonly bodyBytesMax: number;
   readonly bodyTokensMax: number;

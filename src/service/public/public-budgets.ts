@@ -24,7 +24,7 @@ export interface PublicChargePorts {
   readonly budgets: PublicBudgets;
   readonly buckets: BucketStore;
   readonly clock: Clock;
-  /** Called when a call exceeds a budget in shadow mode. The budget does not refuse the call. */
+  /** Called when a call exceeds a budget in shadow mode. Such a budget refuses no call. */
   readonly onShadowRefusal: (scope: BudgetScope) => void;
 }
 
@@ -37,12 +37,12 @@ export function classDemand(policy: PublicClass, peer: Peer, { budgets }: Public
   return { policy, scope: "public_class", key: `${policy} ${peer.network}`, budget: budgets[policy] };
 }
 
-/** Returns the demand on the row's own budget of the client's network. */
+/** Returns the demand on the row's own budget. The bucket belongs to the client's network. */
 export function ownDemand({ policy, budget }: NamedBudget, { network }: Peer): PublicDemand {
   return { policy, scope: "public_route", key: `${policy} ${network}`, budget };
 }
 
-/** Rows that share a budget share its buckets: one identity has one bucket, whichever row it uses. */
+/** Returns the demand on the bucket of an identity. Rows that share a budget also share its buckets. */
 export function identityDemand(
   shared: IdentityBudget | NamedBudget,
   identity: string,
@@ -53,8 +53,9 @@ export function identityDemand(
 }
 
 /**
- * Returns the bucket to which the invalid public calls of a network are charged. Failed RPCs are charged to another bucket. So
- * a client can log in again, even if failed RPCs have emptied the bucket of the RPCs.
+ * Returns the demand on the bucket to which the invalid public calls of a network are charged.
+ *
+ * Failed RPCs are charged to another bucket. So a client can log in again, even if failed RPCs have emptied that bucket.
  */
 export function failureDemand({ network }: Peer, { budgets }: PublicChargePorts): PublicDemand {
   return { policy: "failures", scope: "failures", key: `public ${network}`, budget: budgets.failures };

@@ -69,7 +69,7 @@ function toResponse(answer: PublicAnswer, budgetFields: Readonly<Record<string, 
   return new Response(body, { status: answer.status, headers: { ...headers, ...answer.headers } });
 }
 
-/** The budgets that a call must pay: of its network, and of its identity. */
+/** Returns the demands of a call: on the budgets of its network, and on the budget of its identity. */
 function demandsOf({ peer }: HttpCall, row: PublicRow, { identity }: CheckedCall, parts: PublicAuthParts): PublicDemand[] {
   const { class: shared, budget, identityBudget } = row;
   const demands = shared === undefined ? [] : [classDemand(shared, peer, parts)];
@@ -115,8 +115,8 @@ async function charging<T>(call: HttpCall, parts: PublicAuthParts, check: () => 
 }
 
 /**
- * Returns true if an error must be charged to the network's failure bucket. Only invalid fields are charged. An error in the
- * headers is cheap to detect, and a slow client is not an attack.
+ * Returns true if an error must be charged to the network's failure bucket. This is the case if the fields are invalid or the body
+ * is too large. An error in the headers is cheap to detect, and a slow client is not an attack.
  */
 function isClientFault(thrown: unknown): boolean {
   if (!(thrown instanceof RestError) || thrown.cause instanceof BodyTooSlow) return false;

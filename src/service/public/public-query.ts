@@ -2,8 +2,8 @@ import { invalid } from "./fields/public-error.ts";
 import type { Fields } from "./fields/public-fields.ts";
 
 /**
- * Reads a query (WHATWG URL, application/x-www-form-urlencoded). Throws RestError if a name occurs twice, or if the
- * percent-encoded bytes are not UTF-8: other parsers could read other values.
+ * Reads a query (WHATWG URL, application/x-www-form-urlencoded). Throws RestError if a name occurs twice, or if the percent-encoded
+ * bytes are not UTF-8, because other parsers could read other values.
  */
 export function readQuery(query: string): Fields {
   const fields: Record<string, string> = Object.create(null);

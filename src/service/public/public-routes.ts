@@ -24,7 +24,7 @@ export class PublicRoutes implements EndpointSource {
     this.#table = this.#served(table);
   }
 
-  /** Replaces the table, at once and as a whole. */
+  /** Replaces the table for all later calls. */
   adopt(table: PublicTable): void {
     this.#table = this.#served(table);
   }

@@ -16,14 +16,16 @@ import { identityKey } from "./fields/identity-key.ts";
 import { invalid } from "./fields/public-error.ts";
 import { FieldChecks, type Fields } from "./fields/public-fields.ts";
 
-/** A call of a row whose fields are valid. */
+/** A call whose fields are valid. */
 export interface CheckedCall {
   readonly fields: Fields;
   /** The key of the identity's bucket; `undefined` if the row has no identity. */
   readonly identity: string | undefined;
-  /** The check of the schema. Call it only if the budgets of the call have tokens left. Throws RestError. */
+  /** Checks the fields by the schema of the row. Call it only if the budgets of the call have tokens left. Throws RestError. */
   readonly schemaCheck: (() => void) | undefined;
-  /** A check that needs much CPU time. Call it only if the budgets of the call have tokens left. Throws RestError. */
+  /**
+   * Checks the device key, which needs much CPU time. Call it only if the budgets of the call have tokens left. Throws RestError.
+   */
   readonly expensiveCheck: (() => void) | undefined;
 }
 
@@ -64,7 +66,7 @@ export interface AnswerRules {
   readonly hasSession: boolean;
 }
 
-/** Compiles a row. Throws a TypeError if a path is invalid; the configuration has checked the rest. */
+/** Compiles a row. Throws a TypeError if a path is invalid. The configuration has already checked everything else. */
 export function compileRow(entry: PublicRouteEntry, keyRules: DeviceKeyRules): PublicRow {
   const { method, path, identity, registers_key: registersKey = false, fields } = entry;
   const name = entry.name ?? path;

@@ -18,7 +18,7 @@ export interface MemoryAnswerOptions extends AnswerBounds {
   readonly onEvicted?: OnEvicted | undefined;
 }
 
-/** A claim whose lease ends at a time on the monotonic clock. */
+/** A claim with a lease. `leaseEndMs` is the end of the lease on the monotonic clock. */
 class LeasedClaim extends ClaimInFlight {
   readonly leaseEndMs: number;
 
@@ -53,13 +53,13 @@ export class MemoryAnswerStore implements AnswerStore {
     return this.#kept.trim({ wallMs: this.#clock.now(), monotonicMs: this.#clock.monotonic() });
   }
 
-  /** Returns all kept answers, oldest first, for another process. */
+  /** Returns all kept answers, oldest first. At an upgrade, the successor gets them. */
   handOver(): HandedAnswer[] {
     const offsetMs = this.#clock.monotonic() - this.#clock.now();
     return this.#kept.all().map(({ clockOffsetMs, ...answer }) => ({ ...answer, clockSetAheadMs: clockOffsetMs - offsetMs }));
   }
 
-  /** Stores an answer that another process has kept. */
+  /** Stores an answer that the predecessor kept. */
   takeOver({ clockSetAheadMs, ...answer }: HandedAnswer): void {
     if (this.#kept.get(answer.name) !== undefined) return;
     const clockOffsetMs = this.#clock.monotonic() - this.#clock.now() + clockSetAheadMs;
@@ -104,8 +104,8 @@ export class MemoryAnswerStore implements AnswerStore {
   }
 
   /**
-   * Returns true if the command has no other claim and no kept answer. Another request may claim the command after the lease of
-   * `own` has ended.
+   * Returns true if the command has no other claim and no kept answer. After the lease of `own` has ended, another request may have
+   * claimed the command or stored its answer.
    */
   #mayKeep(name: string, own: LeasedClaim): boolean {
     const current = this.#claims.get(name);
@@ -119,8 +119,8 @@ export class MemoryAnswerStore implements AnswerStore {
 }
 
 /**
- * Returns true if a request gets the kept answer. It must be in time on the wall clock or on the monotonic clock. The monotonic
- * clock helps if the wall clock was set ahead after the answer was stored.
+ * Returns true if a request gets the kept answer: the answer is still valid on the wall clock or on the monotonic clock. The
+ * monotonic clock helps if the wall clock was set ahead after the answer was stored.
  */
 function isInTime({ age: { keptUntilMs }, clockOffsetMs }: KeptAnswer, asOfMs: number, monotonicMs: number): boolean {
   return asOfMs <= keptUntilMs || monotonicMs <= keptUntilMs + clockOffsetMs;

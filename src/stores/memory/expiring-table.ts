@@ -29,8 +29,8 @@ const LOAD_MAX = 0.4;
 /** Maximum number of groups that `claim` searches for expired entries if the table is full. The search takes at most 5 µs. */
 const RECLAIM_GROUPS_MAX = 512;
 /**
- * Maximum of an overflow counter (see `#overflowed`). In the simulation for `LOAD_MAX`, the counters reached 8. A counter at
- * the maximum never changes again. Searches then read more groups than needed, but their results stay correct.
+ * Maximum of an overflow counter (see `TableMemory.overflowed`). In the simulation for `LOAD_MAX`, the counters reached 8. A
+ * counter at the maximum never changes again. Searches then read more groups than needed, but their results stay correct.
  */
 const OVERFLOWED_MAX = 255;
 
@@ -72,7 +72,7 @@ export class ExpiringTable {
   readonly #homesPerLow: number;
   #preloaded = 0;
 
-  /** `memory`: default is new private memory. */
+  /** Without `memory`, the table uses new memory that only this process uses. */
   constructor(entriesMax: number, memory?: TableMemory) {
     if (!Number.isInteger(entriesMax) || entriesMax < 1 || entriesMax > TABLE_ENTRIES_MAX) {
       throw new RangeError(`entriesMax must be a whole number from 1 to ${TABLE_ENTRIES_MAX}, not ${entriesMax}`);

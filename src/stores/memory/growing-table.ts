@@ -23,7 +23,7 @@ const ENTRY_BYTES = 41;
 const PREPARED_ENTRIES = 16;
 /** A rebuilt segment has room for this multiple of its live entries. */
 const GROWTH = 1.5;
-/** `trim` shrinks a segment if the number of live entries is less than this share of `entriesMax`. */
+/** `trim` shrinks a segment if its number of live entries is less than this share of its `entriesMax`. */
 const TRIM_BELOW = 0.25;
 /** Number of `trim` calls that together check every segment once. */
 const TRIM_CALLS = 30;

@@ -18,7 +18,7 @@ export interface KeptAnswer {
   readonly clockOffsetMs: number;
 }
 
-/** The time on both clocks, in ms. */
+/** The current time on the wall clock and on the monotonic clock, in ms. */
 export type Now = Readonly<Record<"wallMs" | "monotonicMs", number>>;
 
 /** A kept answer, its size, and the two lists that contain it. */
@@ -40,7 +40,8 @@ interface AnswerList {
 /**
  * The kept answers in this process's memory. Their number, size and age are limited.
  *
- * - If the answers of one session would exceed the share of a session, its own oldest answers are evicted.
+ * - One session may use at most 1/`ANSWER_SHARES` of a limit. Beyond this share, a new answer evicts the session's own oldest
+ *   answers.
  * - If all answers together would exceed a limit, the oldest answers of all sessions are evicted.
  */
 export class KeptAnswers {
@@ -78,7 +79,7 @@ export class KeptAnswers {
     return [...this.#byName.values()].flatMap(({ item }) => item?.answer ?? []);
   }
 
-  /** Stores an answer whose name is not in use. Returns false if the answer is larger than the share of a session. */
+  /** Stores an answer whose name is not in use. Returns false if the answer alone is larger than the share of one session. */
   add(answer: KeptAnswer): boolean {
     const bytes = answer.reply.payloadBytes.byteLength + ANSWER_OVERHEAD_BYTES;
     if (isOver(1, bytes, this.#sessionBounds)) return false;
@@ -112,8 +113,8 @@ export class KeptAnswers {
   }
 
   /**
-   * Deletes the answers that have expired. Returns the freed bytes. An answer expires when `storedUntilMs` has passed on
-   * both clocks. So no answer is deleted too early if the wall clock is set ahead for a while.
+   * Deletes the answers that have expired. Returns the freed bytes. An answer expires when `storedUntilMs` has passed on the wall
+   * clock and on the monotonic clock. So no answer is deleted too early if the wall clock is set ahead for a while.
    */
   trim(now: Now): number {
     const bytesBefore = this.#bytes;

@@ -28,7 +28,7 @@ export interface MemoryReplayOptions {
 export class MemoryReplayStore implements ReplayStore {
   readonly #clock: Clock;
   readonly #table: FingerprintTable;
-  /** The high half of the current fingerprint. */
+  /** The high half of the current fingerprint, in an array because `FingerprintTable.enter` takes an array. */
   readonly #highs: number[] = [];
   readonly #fingerprint: Fingerprint;
 
@@ -64,7 +64,7 @@ export class MemoryReplayStore implements ReplayStore {
   }
 
   #reserve(expiresAtMs: number): boolean {
-    // The time is read after `enter`, which may wait. An entry that expired in the meantime must not be reused too early.
+    // The time is read after `enter`, because `enter` may wait.
     const nowMs = this.#clock.now();
     const slot = this.#table.claim(this.#fingerprint.low, this.#fingerprint.high, nowMs);
     if (slot === NO_SLOT) throw refuse("REPLAY_STORE_UNAVAILABLE", { cause: new Error("the replay store is full") });

@@ -33,8 +33,8 @@ type RevocationMarks = Pick<RevocationLog, "mark" | "revokedSince">;
 const LOOK_UPS_MAX = 16_384;
 
 /**
- * Maximum number of attempts of one look-up. An attempt is repeated if `clear` was called or the revocation log overflowed
- * while it was in flight.
+ * Maximum number of attempts of one look-up. An attempt is repeated if, during the attempt, `clear` was called or the revocation
+ * log overflowed.
  */
 const LOOK_UP_ATTEMPTS_MAX = 3;
 

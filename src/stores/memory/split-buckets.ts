@@ -5,9 +5,10 @@ import type { MemoryBucketStore } from "./buckets.ts";
 export type LocalBuckets = Pick<MemoryBucketStore, "take" | "spend" | "check" | "learn">;
 
 /**
- * Buckets of unverified callers, in two tables:
+ * Buckets for failures and public calls, in two tables:
  *
- * - `exempt` stores the buckets of the scope `session_failures`. Only recently verified sessions and their networks use it.
+ * - `exempt` stores the buckets of the scope `session_failures`. Only recently verified sessions and their networks have such
+ *   buckets.
  * - `unverified` stores all other buckets.
  *
  * So unknown clients cannot fill the table `exempt`. All demands of one `take` must belong to the same table.

@@ -21,7 +21,9 @@ export interface TableMemory {
   readonly times: Float64Array;
   /** The overflow counter of each group: the number of entries that are in a later group because this group was full. */
   readonly overflowed: Uint8Array;
-  /** The number of occupied slots, the latest expiry of all evicted entries, the next group to search for expired entries. */
+  /**
+   * Three numbers: the occupied slots, the latest expiry of all evicted entries, and the next group to search for expired entries.
+   */
   readonly state: Float64Array;
 }
 

@@ -28,7 +28,7 @@ export interface MemoryVerifiedPeersOptions {
 export class MemoryVerifiedPeers implements VerifiedPeers {
   readonly #pairs: FingerprintTable;
   readonly #networks: FingerprintTable;
-  /** The high half of the current fingerprint. */
+  /** The high half of the current fingerprint, in an array because `FingerprintTable.enter` takes an array. */
   readonly #highs: number[] = [];
   readonly #fingerprint: Fingerprint;
   readonly #ttlMs: number;
@@ -75,7 +75,7 @@ export class MemoryVerifiedPeers implements VerifiedPeers {
       const slot = table.find(this.#fingerprint.low, this.#fingerprint.high);
       if (slot === NO_SLOT) return false;
       // If the expiry is more than `#ttlMs` ahead, the clock was set back after the entry was stored. The entry then counts as
-      // expired. So an entry may end too early, but never too late.
+      // expired. So an entry may expire too early, but never too late.
       const leftMs = table.expiryMs(slot) - nowMs;
       return leftMs > 0 && leftMs <= this.#ttlMs;
     });

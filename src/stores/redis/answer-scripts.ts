@@ -4,18 +4,19 @@ import { RedisUnavailable } from "./call.ts";
 import { Script } from "./script.ts";
 
 /**
- * The Redis keys of kept answers. Each key starts with the prefix and has a time to live.
+ * The Redis keys of kept answers. Each key starts with the prefix and has a time to live. ID is a hash of the session and the
+ * idempotency key. SESSION is a hash of the session.
  *
- * - `answer:ID`: a hash that is a claim or a kept answer. A claim has the fields `fingerprint` and `token`. A kept answer has
- *   the fields `fingerprint`, `code`, `body`, `until` (its `keptUntilMs`) and `member`.
+ * - `answer:ID`: a hash that is a claim or a kept answer. A claim has the fields `fingerprint` and `token`. A kept answer has the
+ *   fields `fingerprint`, `code`, `body`, `until` (its `keptUntilMs`) and `member`.
  * - `answers:age`: a sorted set of all kept answers, by the time of storage.
  * - `answers:expiry`: a sorted set of all kept answers, by the time of deletion.
  * - `answers-of:SESSION`: a sorted set of one session's kept answers, by the time of storage.
- * - `answers:use`: a hash of sizes in bytes. The field `bytes` is the size of all kept answers. The field SESSION is the size
+ * - `answers:use`: a Redis hash of sizes in bytes. The field `bytes` is the size of all kept answers. The field SESSION is the size
  *   of one session's kept answers.
  *
- * A member of a sorted set is `ID:BYTES:SESSION:TOKEN`. So `drop` can subtract the size even if the hash of the answer has
- * expired. The token makes the member unique.
+ * A member of a sorted set is `ID:BYTES:SESSION:TOKEN`. So `drop` can subtract the size even if the hash of the answer has expired.
+ * The token makes the member unique.
  */
 const PRELUDE = `
 local prefix = ARGV[1]
@@ -66,13 +67,18 @@ const EVICTIONS_MAX = 10_000;
 const INDEX_TTL_MS = 2 * KEEP_ANSWER_MS_MAX;
 
 /**
- * Keeps an answer and ends its claim. After the end of the lease, keeps it only if the command has no other claim or answer.
+ * Keeps an answer and ends its claim. After the end of the lease, keeps the answer only if the command has no other claim or
+ * answer.
  *
  * KEYS: the answer. ARGV: the prefix; the token of the claim; the fingerprint; the result code; the payload; `keptUntilMs`;
- * `storedUntilMs`; the id of the answer; the id of its session; its size; the maximum number of all answers; their maximum
- * size; `ANSWER_SHARES`.
+ * `storedUntilMs`; the id of the answer; the id of its session; its size; the maximum number of all answers; their maximum size;
+ * `ANSWER_SHARES`.
  *
- * Returns a verdict (`kept`, `lost` or `full`), the number of evicted answers, and the number and size of all answers.
+ * Returns a verdict, the number of evicted answers, and the number and size of all answers. The verdicts:
+ *
+ * - `kept`: the answer is stored.
+ * - `lost`: the command has another claim or answer.
+ * - `full`: the answer does not fit.
  */
 export const KEEP = new Script(`${PRELUDE}
 local time = redis.call('TIME')
@@ -115,8 +121,8 @@ return result('kept')
 `);
 
 /**
- * Calls every command of the other scripts, except the commands that `StoreEpoch` checks. Fails (NOPERM) if the Redis user may
- * not run one of these commands.
+ * Calls every command of `CLAIM`, `KEEP` and `RELEASE`, except the commands that `StoreEpoch` checks. Fails (NOPERM) if the Redis
+ * user may not run one of these commands.
  *
  * HGETALL is only for tests that count round trips. They recognize this script and the check of `StoreEpoch` by this command.
  *

@@ -31,7 +31,6 @@ export interface RedisAnswerOptions extends AnswerBounds {
   readonly onEvicted?: OnEvicted | undefined;
 }
 
-/** A claim of this gateway. */
 interface OwnClaim {
   /** The hash of the session and the idempotency key. */
   readonly id: string;
@@ -42,7 +41,7 @@ interface OwnClaim {
   readonly inFlight: ClaimInFlight;
 }
 
-/** Maximum time from the start of a claim to its reply, in ms. The rest of the lease margin is for storing the answer. */
+/** Maximum time from the start of a claim to its reply, in ms. The other half of the lease margin is for storing the answer. */
 const CLAIM_REPLY_MS_MAX = CLAIM_LEASE_MARGIN_MS / 2;
 /** Minimum interval between two checks of the Redis user's rights, in ms. */
 const RIGHTS_CHECK_MS = 1000;
@@ -131,7 +130,7 @@ export class RedisAnswerStore implements AnswerStore {
       if (this.#clock.monotonic() - this.#rightsCheckedMs >= RIGHTS_CHECK_MS) await this.#checkRights();
       const reply = readClaim(await CLAIM.run(this.#link.call, [markerKey, this.#keyOf(id)], args));
       if (reply !== "epoch ended") return reply;
-      // If the epoch id changed during this call, the gateway has reconnected and joined the new epoch. So no reset is needed.
+      // If the epoch id changed during this call, the gateway has already joined the new epoch, and needs no reset.
       if (epochId === this.#epoch.id) this.#link.reset("the server lost its memory");
       throw new RedisUnavailable("the server lost its memory");
     } catch (cause) {
@@ -143,8 +142,8 @@ export class RedisAnswerStore implements AnswerStore {
   }
 
   /**
-   * Rejects if the Redis user may not run one of the commands that the scripts need. Runs before a claim, if the last check is
-   * `RIGHTS_CHECK_MS` old. Without this check, a command could be executed although its answer cannot be kept.
+   * Rejects if the Redis user may not run one of the commands that the scripts need. Runs before a claim, if the last check is at
+   * least `RIGHTS_CHECK_MS` old. Without this check, a command could be executed although its answer cannot be kept.
    */
   async #checkRights(): Promise<void> {
     const { prefix } = this.#options;
@@ -208,8 +207,8 @@ export class RedisAnswerStore implements AnswerStore {
   }
 
   /**
-   * Releases a claim whose reply came too late, and refuses the request. The lease of such a claim could end during the backend
-   * call. Another gateway could then execute the same command.
+   * Releases a claim whose reply came too late, and refuses the request. Otherwise, the lease of the claim could end during the
+   * backend call. Another gateway could then execute the same command.
    */
   async #refuseLate(claim: Pick<OwnClaim, "id" | "token" | "leaseEndMs">): Promise<never> {
     await this.#release(claim);

@@ -11,11 +11,11 @@ export interface RedisBucketOptions {
    * What `take` does while Redis is unreachable:
    *
    * - `refuse`: it refuses the request.
-   * - `local`: it takes the tokens from this gateway's own buckets.
+   * - `local`: it takes the tokens from this gateway's local copies of the buckets.
    */
   readonly onUnavailable: "refuse" | "local";
   /**
-   * The clock of the script:
+   * The clock that the script uses:
    *
    * - `server` (default): the clock of the Redis server, which is the same for all gateways.
    * - `caller`: the parameter `nowMs`, so that tests can set the time.
@@ -24,7 +24,7 @@ export interface RedisBucketOptions {
 }
 
 /**
- * Takes one token for each demand of a request, or refuses the request.
+ * Takes one token for each demand of a request, or refuses the request. All times are in ticks: 1024 ticks are 1 ms.
  *
  * KEYS: one bucket per demand. ARGV: the time in ticks ('' for the server's clock), then three values per demand:
  * - The ticks in which its bucket gains one token.
@@ -34,14 +34,14 @@ export interface RedisBucketOptions {
  * Returns these numbers:
  * - The 1-based index of the first refused demand; 0 if no demand was refused.
  * - The ticks until all demands can be met; 0 if they were met.
- * - For each demand: `t`, the ticks until its bucket has all its tokens. Exception: `-1 - t` if the demand is in shadow mode
- *   and its bucket was empty.
+ * - For each demand: `t`, the ticks until its bucket has all its tokens. Exception: `-1 - t` if the demand is in shadow mode and
+ *   its bucket was empty.
  *
- * A bucket is stored as the time at which it has all its tokens again (generic cell rate algorithm). Its key expires at that
- * time. With the caller's clock, the key expires one minute later (`slack_ms`), because this clock may stand still in a test.
+ * A bucket is stored as the time at which it has all its tokens again (generic cell rate algorithm). Its key expires at that time.
+ * With the caller's clock, the key expires one minute later (`slack_ms`), because this clock may stand still in a test.
  *
- * If the clock was set back, the stored time may be later than now plus the time that an empty bucket needs to fill. Such a
- * bucket is treated as empty. The script stores the corrected time, even if it takes no token.
+ * If the clock was set back, the stored time may be later than now plus the time that an empty bucket needs to fill. Such a bucket
+ * is treated as empty. The script stores the corrected time, even if it takes no token.
  */
 const TAKE = new Script(`
 local now, slack_ms = tonumber(ARGV[1]), 60000
@@ -130,10 +130,10 @@ export class RedisBucketStore implements BucketStore {
   }
 
   /**
-   * Records what has already happened, so no demand may be refused. For this, every demand is sent as if its budget were in
-   * shadow mode.
+   * Records what has already happened, so no demand may be refused. For this, every demand is sent as if its budget were in shadow
+   * mode.
    *
-   * While Redis is unreachable, spends from the local buckets, even if `onUnavailable` is `refuse`.
+   * While Redis is unreachable, spends from the local copies of the buckets, even if `onUnavailable` is `refuse`.
    */
   async spend(demands: BucketDemand | readonly BucketDemand[], nowMs: number): Promise<void> {
     const [first, ...others] = [demands].flat().map((demand) => ({ ...demand, budget: { ...demand.budget, shadow: true } }));

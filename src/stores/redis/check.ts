@@ -19,14 +19,15 @@ export interface CheckedRedis {
 
 /**
  * Connects to Redis, logs in, and checks the server. Runs only `INFO` and `TIME`, so it writes nothing. Rejects with `StoreError`
- * or `RedisUnavailable`, whose message says what is wrong.
+ * or `RedisUnavailable`. The message of either error says what is wrong.
  */
 export async function checkRedis(options: RedisCheckOptions): Promise<CheckedRedis> {
   const connection = await RedisConnection.open(options, () => {});
   try {
     return await askServer(connection, options);
   } catch (error) {
-    // After a wrong database number, the client first reports success and then closes the connection.
+    // If the database number is wrong, RedisClient first reports success and then closes the connection. `explain` finds this
+    // reason.
     if (error instanceof RedisUnavailable && connection.lost !== undefined) throw new RedisUnavailable(await explain(options));
     throw error;
   } finally {

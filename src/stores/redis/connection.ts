@@ -66,7 +66,7 @@ export class RedisConnection {
       idleTimeout: 0,
       autoReconnect: false,
       maxRetries: 0,
-      // A command that cannot be sent immediately fails. In a queue, it would be sent after its request has timed out.
+      // A command fails if it cannot be sent at once. From a queue, it would be sent after its request has timed out.
       enableOfflineQueue: false,
       enableAutoPipelining: true,
     });

@@ -12,9 +12,9 @@ export interface LateRelease {
   readonly leaseEndMs: number;
 }
 
-/** Bounds of the delays between two attempts, in ms. */
+/** Bounds of the delays between two attempts to release all claims, in ms. */
 const RETRY_MS = { minMs: 50, maxMs: 1000 } as const;
-/** Maximum number of claims that wait for their release. A further claim ends with its lease. */
+/** Maximum number of claims that wait for their release. A further claim is not released. It ends when its lease ends. */
 const PENDING_MAX = 16_384;
 
 /**

@@ -37,11 +37,11 @@ export interface RedisSettings {
    * between the clocks of this gateway and of the Redis server.
    */
   readonly marginMs: number;
-  /** Maximum number of local buckets per table. Verified callers and unverified callers have separate tables. */
+  /** Maximum number of local copies of buckets per table. Verified callers and unverified callers have separate tables. */
   readonly bucketEntriesMax: number;
   /**
-   * Maximum number of local failure buckets of sessions that were recently verified (scope `session_failures`). They have their
-   * own table.
+   * Maximum number of local copies of failure buckets of recently verified sessions (scope `session_failures`). They have their own
+   * table.
    */
   readonly exemptBucketEntriesMax: number;
   readonly answers: AnswerBounds;
@@ -75,7 +75,7 @@ export interface RedisStores {
   readonly announce: (revocation: Revocation) => Promise<boolean>;
   /** Whether Redis is reachable and runs the commands that requests need. */
   readonly isUp: () => boolean;
-  /** Frees the memory of expired local buckets. Returns the number of freed bytes. */
+  /** Frees the memory of expired local copies of buckets. Returns the number of freed bytes. */
   readonly trim: () => number;
   /** Returns the reasons why requests are refused, as messages for operators. Empty if requests are accepted. */
   readonly notReady: () => string[];

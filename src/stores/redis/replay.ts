@@ -16,8 +16,8 @@ export interface RedisReplayOptions {
 }
 
 /**
- * Time that the script adds to the latest expiry before it writes the expiry to the marker, in ms. The marker is the Redis hash
- * that names the epoch. So the script writes the expiry about five times per second, not for every request.
+ * Time in ms that the script adds to the latest expiry when it writes the expiry to the marker. So it writes the expiry about five
+ * times per second, not for every request. The marker is the Redis hash that names the epoch.
  */
 const EXPIRY_STEP_MS = 200;
 
@@ -90,7 +90,7 @@ export class RedisReplayStore implements ReplayStore {
     this.#epoch.noteExpiry(latestExpiryMs);
     if (verdict === "fresh") return true;
     if (verdict === "replayed") return false;
-    // If the epoch id changed during this call, the gateway has reconnected and joined the new epoch. So no reset is needed.
+    // If the epoch id changed during this call, the gateway has already joined the new epoch, and needs no reset.
     if (verdict === "epoch ended" && epochId === this.#epoch.id) this.#link.reset("the server lost its memory");
     throw refusalOf(verdict, detailMs);
   }

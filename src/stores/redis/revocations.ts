@@ -8,8 +8,8 @@ export interface RedisRevocationsOptions {
 }
 
 /**
- * Approximate maximum number of entries in the stream. Redis removes the oldest entries. A gateway misses revocations if
- * operators make more than this while it is disconnected.
+ * Approximate maximum number of entries in the stream. Redis removes the oldest entries. If operators revoke more often than this
+ * while a gateway is disconnected, the gateway misses revocations.
  */
 const ENTRIES_MAX = 10_000;
 const ENTRIES_PER_POLL = 1000;
@@ -29,11 +29,11 @@ export class RedisRevocations {
   }
 
   /**
-   * Call this once on each connection. Rejects with `RedisUnavailable`.
+   * Finds the entry after which `poll` reads. Call this once on each connection. Rejects with `RedisUnavailable`.
    *
    * - The first call skips all existing entries.
-   * - Later calls compare the id of the newest entry with the id of the entry that was read last. If the newest id is lower,
-   *   Redis has lost entries. `poll` then reads the stream from its start.
+   * - Later calls compare the id of the newest entry with the id of the entry that was read last. If the newest id is lower, Redis
+   *   has lost entries. `poll` then reads the stream from its start.
    */
   async connected(call: RedisCall): Promise<void> {
     const [newest] = entriesOf(await call("XREVRANGE", [this.#key, "+", "-", "COUNT", "1"]));

@@ -49,7 +49,8 @@ function problemOf(fields: ReadonlyMap<string, string>): string | undefined {
 }
 
 /**
- * Returns the version of the server. Valkey reports two versions: its own, and the Redis version with which it is compatible.
+ * Returns the version of the server. Valkey reports two versions. Its own version is returned, not the Redis version with which it
+ * is compatible.
  */
 function versionOf(fields: ReadonlyMap<string, string>): string {
   return fields.get("valkey_version") ?? fields.get("redis_version") ?? "unknown";

@@ -88,15 +88,16 @@ return {epoch, math.max(0, quarantine_end - now), latest}
 /**
  * Checks the epoch and the quarantine.
  *
- * KEYS: the marker (the Redis hash that names the epoch), a key that the script writes as a test. ARGV: the epoch. Returns
- * three numbers:
+ * KEYS: the marker (the Redis hash that names the epoch), a key that the script writes as a test. ARGV: the epoch. Returns three
+ * numbers:
  * - 1 if another epoch has started, 0 if not.
  * - The server's time in Unix ms.
  * - The ms until the quarantine ends; 0 if the quarantine is over.
  *
- * The script calls every command that requests need. So it fails if the server refuses one of them (MISCONF, OOM, NOPERM).
+ * The script calls every command that reservations and buckets need. So it fails if the server refuses one of them (MISCONF, OOM,
+ * NOPERM).
  *
- * Only this script uses HGETALL. A test that counts round trips recognizes the script by this command.
+ * Tests that count round trips recognize this script and `CHECK_RIGHTS` by the command HGETALL.
  */
 const CHECK = new Script(`${MARKER_PRELUDE}
 local fields, marker = redis.call('HGETALL', KEYS[1]), {}

@@ -35,7 +35,7 @@ export interface SharedTables {
   readonly createdMs: number;
 }
 
-/** Maps an open file into memory. `header`: the file's header. */
+/** Maps an open file into memory. `tables`: the size of each table in bytes. */
 export function mapTables(fd: number, header: Header, tables: readonly number[]): SharedTables {
   // Maps the file by its descriptor, because its path may already name another file.
   const { buffer } = Bun.mmap(`/proc/self/fd/${fd}`, { shared: true });

@@ -9,7 +9,7 @@ import type { SharedTable } from "./shared-table.ts";
 export interface SharedHeldCountsParts {
   readonly table: SharedTable;
   readonly seed: Uint8Array;
-  /** The id of this process. */
+  /** The id of this process in `processes`. */
   readonly self: number;
   readonly processes: ProcessSlots;
   readonly watch: ProcessWatch;
@@ -17,23 +17,23 @@ export interface SharedHeldCountsParts {
   readonly leaseMs: number;
 }
 
-/** An entry's value is the process id times `COUNTS`, plus the count. Both fit into the 53 bits of a float. */
+/** An entry's value is the id of its process times `COUNTS`, plus the count. Both fit into the 53 bits of a float. */
 const COUNTS = 2 ** 22;
-/** The time that the table gets. At this time, no entry has expired, because counts have no expiry. */
+/** The current time that is passed to the table. The table then treats no entry as expired, because every value is above 0. */
 const NEVER = 0;
 /** Multiplier that spreads the entries of one key over the table (Knuth, TAOCP 6.4: 2³² divided by the golden ratio). */
 const SPREAD = 0x9e3779b1;
 
 /**
- * Counts in a shared file. Each process has its own entry for a key, so that the counts of a killed process can be told apart.
- * All entries of a key are in the same segment, so one lock makes each operation atomic.
+ * Counts in a shared file. Each process has its own entry for a key, so that the counts of a killed process can be found. All
+ * entries of a key are in the same segment, so one lock makes each operation atomic.
  */
 export class SharedHeldCounts implements HeldCounts {
   readonly isShared = true;
   readonly #parts: SharedHeldCountsParts;
   readonly #fingerprint: Fingerprint;
   readonly #highs: number[] = [];
-  /** Removals that failed because another process held the segment. `retry` repeats them. */
+  /** For each key: the amount that `remove` could not remove, because another process held the lock. `retry` removes it. */
   readonly #late = new Map<string, number>();
 
   constructor(parts: SharedHeldCountsParts) {
@@ -69,7 +69,7 @@ export class SharedHeldCounts implements HeldCounts {
     for (const [key, amount] of late) this.remove(key, amount);
   }
 
-  /** Removes the entries of a process. Also removes the entries of all processes whose slot now belongs to another process. */
+  /** Removes the entries of a process. Also removes the entries of all processes that no longer have a slot. */
   forget(id: number): void {
     const { table, processes } = this.#parts;
     table.vacateWhere((value) => {
@@ -95,12 +95,16 @@ export class SharedHeldCounts implements HeldCounts {
     }
   }
 
-  /** Whether the sum exceeds `max`. Checks for killed processes only if the sum with them exceeds `max`. */
+  /**
+   * Whether the sum of all processes exceeds `max`. Looks for killed processes only if the sum that includes them exceeds `max`.
+   */
   #isOver(max: number): boolean {
     return max !== Number.POSITIVE_INFINITY && this.#sum(false) > max && this.#sum(true) > max;
   }
 
-  /** Returns the sum of all processes. `areChecked`: omits processes that have been dead for at least the lease. */
+  /**
+   * Returns the sum of the counts of all processes. If `areChecked`, omits processes that have been dead for at least the lease.
+   */
   #sum(areChecked: boolean): number {
     const { processes, table } = this.#parts;
     let sum = 0;
@@ -120,13 +124,13 @@ export class SharedHeldCounts implements HeldCounts {
     return isChecked && (watch.deadForMs(owner) ?? -1) >= leaseMs ? 0 : count;
   }
 
-  /** Adds to the entry of this process. Returns false if the table has no room for it. */
+  /** Adds `amount` to the entry of this process. Returns false if the table has no room for the entry. */
   #addOwn(amount: number): boolean {
     const { table, self } = this.#parts;
     const slot = table.claim(this.#lowOf(slotNumber(self)), this.#fingerprint.high, NEVER);
     if (slot === NO_SLOT) return false;
     const value = table.expiryMs(slot);
-    // An earlier process may have left an entry in this process's slot.
+    // An earlier process with the same slot number may have left an entry.
     const before = Math.floor(value / COUNTS) === self ? value % COUNTS : 0;
     const count = Math.max(0, before + amount);
     if (count >= COUNTS) return false;

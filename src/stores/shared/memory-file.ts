@@ -7,7 +7,9 @@ import type { SharedFile } from "./shared-file.ts";
 const MODE = 0o600;
 
 export interface MemoryFileOptions {
-  /** A file in memory without a name: an empty one, or one that another process of the gateway has created. */
+  /**
+   * The descriptor of a memory file without a name. The file is empty, or another process of the gateway has written its header.
+   */
   readonly fd: number;
   /** The size of each table in bytes. */
   readonly tables: readonly number[];
@@ -15,8 +17,8 @@ export interface MemoryFileOptions {
 }
 
 /**
- * Opens a shared file that has no name. The processes of a gateway pass its descriptor on. Throws `StoreError` if another
- * process has created it with another layout or other sizes.
+ * Opens a shared file that has no name. Each process of a gateway inherits its descriptor. Throws `StoreError` if another process
+ * has created the file with another layout or other sizes.
  *
  * No blocks are reserved: the file takes memory when a page is first used, as private memory does.
  */

@@ -17,9 +17,9 @@ import { openSharedFile, type SharedFileOptions } from "./shared-file.ts";
 import { SharedTable, sharedTableLayout } from "./shared-table.ts";
 
 export interface SharedStoreSettings {
-  /** The path of the shared file, or the descriptor of a file in memory without a name. */
+  /** The path of the shared file, or the descriptor of a memory file without a name. */
   readonly file: string | number;
-  /** See `StoreSettings`. */
+  /** See `StoreSettings.isFileInherited`. */
   readonly isFileInherited?: boolean | undefined;
   readonly replayEntriesMax: number;
   readonly bucketEntriesMax: number;
@@ -36,7 +36,7 @@ export interface SharedFileStores {
   readonly buckets: MemoryBucketStore;
   readonly unverifiedBuckets: SplitBucketStore;
   readonly verifiedPeers: VerifiedPeers;
-  /** The connections and the failure permits of all processes. */
+  /** The open connections of all processes, by listener and by network. */
   readonly heldConnections: HeldCounts;
   readonly heldPermits: HeldCounts;
   /** When the file was created, in Unix ms. The file contains all reservations made since then. */
@@ -44,7 +44,7 @@ export interface SharedFileStores {
   /** Whether this call created the file. */
   readonly isNew: boolean;
   sample(metrics: Metrics): void;
-  /** Removes what killed processes held. Call this every second. */
+  /** Removes the connection counts and failure permits of killed processes. Call this every second. */
   tidy(): void;
   /** Frees the slot of this process in `ProcessSlots`. The file is kept for the next start. */
   close(): void;

@@ -7,14 +7,16 @@ const SLOT_WORDS = 4;
 export const PROCESS_SLOTS_BYTES = PROCESS_SLOTS * SLOT_WORDS * 4;
 
 const [PID, START_LOW, START_HIGH, GENERATION] = [0, 1, 2, 3];
-/** Number of low bits of a process id that contain the slot number, counted from 1. The higher bits are the generation. */
+/** Number of low bits of an id that contain the slot number, which starts at 1. The higher bits are the generation. */
 const SLOT_BITS = 9;
 const SLOT_MASK = (1 << SLOT_BITS) - 1;
 const GENERATION_MASK = (1 << (31 - SLOT_BITS)) - 1;
 
 /**
- * The processes that use a shared file. Each process has a slot in the file. Its id consists of the slot number and the
- * generation of the slot. The generation changes when another process takes the slot, so the two processes have different ids.
+ * The processes that use a shared file. Each process has a slot in the file.
+ *
+ * The id of a process, which is not its pid, consists of the slot number and the generation of the slot. The generation changes
+ * when another process takes the slot, so the two processes have different ids.
  */
 export class ProcessSlots {
   readonly #words: Int32Array;
@@ -25,11 +27,14 @@ export class ProcessSlots {
     this.#words = words;
   }
 
-  /** Takes a slot for a process. Returns its id, a positive number. Throws if all slots belong to running processes. */
+  /**
+   * Takes a slot for a process. Returns the id of the process, which is positive. Throws if all slots belong to running processes.
+   */
   join(pid: number = process.pid): number {
     const start = startTime(pid);
     if (start === undefined) throw new Error(`process ${pid} is not running`);
-    // Free slots come first. If the slot of a killed process is taken, its counts may be lost before their lease ends.
+    // Free slots come first. If the slot of a killed process is taken, the counts of that process may be lost before their lease
+    // ends.
     for (const mayBeDead of [false, true]) {
       for (let slot = 0; slot < PROCESS_SLOTS; slot++) {
         const at = slot * SLOT_WORDS;
@@ -52,14 +57,14 @@ export class ProcessSlots {
     if (this.#isCurrent(id)) Atomics.store(this.#words, slotOf(id) * SLOT_WORDS + PID, 0);
   }
 
-  /** Gives the slot of a killed process back. Does nothing if the process runs. */
+  /** Frees the slot of a killed process. Does nothing if the process runs. */
   free(id: number): void {
     const at = slotOf(id) * SLOT_WORDS + PID;
     const pid = Atomics.load(this.#words, at);
     if (this.isCurrent(id) && !this.isRunning(id)) Atomics.compareExchange(this.#words, at, pid, 0);
   }
 
-  /** The number of slots that were ever used. Slots are used from the first on. */
+  /** The number of slots that were ever taken. These are the first slots, because a process takes the first free slot. */
   get used(): number {
     while (this.#used < PROCESS_SLOTS && Atomics.load(this.#words, this.#used * SLOT_WORDS + GENERATION) !== 0) this.#used++;
     return this.#used;
@@ -122,7 +127,7 @@ const START_FIELD = 19;
 function startTime(pid: number): bigint | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-    // The name is in parentheses and may contain any character.
+    // The process name is in parentheses and may contain any character.
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     const [state, start] = [fields[STATE_FIELD], fields[START_FIELD]];
     if (state === "Z" || state === "X" || start === undefined) return undefined;

@@ -1,15 +1,15 @@
 import type { ProcessSlots } from "./process-slots.ts";
 
-/** How long the result of a check is used, in ms. A check reads a file of /proc, which takes about 15 µs. */
+/** A process that was found running is not checked again for this time, in ms. A check reads a file of /proc in about 15 µs. */
 const CHECKED_MS = 250;
 
 interface Checked {
   readonly atMs: number;
-  /** When the process was first found dead; `undefined` if it runs. */
+  /** Monotonic time at which the process was found dead, in ms; `undefined` if it was running at `atMs`. */
   readonly deadSinceMs: number | undefined;
 }
 
-/** Watches which processes of a shared file have ended without a clean stop. */
+/** Detects the processes that were killed while they used a shared file. */
 export class ProcessWatch {
   readonly #processes: ProcessSlots;
   readonly #monotonic: () => number;
@@ -21,7 +21,7 @@ export class ProcessWatch {
     this.#monotonic = monotonic;
   }
 
-  /** Returns for how long a process is known to be dead, in ms; `undefined` if it runs. */
+  /** Returns the time since the process was found dead, in ms; `undefined` if the process is running. */
   deadForMs(id: number): number | undefined {
     const nowMs = this.#monotonic();
     let checked = this.#checked.get(id);
@@ -33,7 +33,7 @@ export class ProcessWatch {
     return checked.deadSinceMs === undefined ? undefined : nowMs - checked.deadSinceMs;
   }
 
-  /** Returns the processes that have been dead for at least `leaseMs` and whose slot is not free yet. */
+  /** Returns the ids of the processes that were found dead at least `leaseMs` ago and still have a slot in `ProcessSlots`. */
   deadFor(leaseMs: number): number[] {
     const ids = this.#processes.ids();
     for (const id of this.#checked.keys()) if (!ids.includes(id)) this.#checked.delete(id);

@@ -1,16 +1,18 @@
 import { TableBusyError } from "../table.ts";
 
-/** A waiting process first reads the lock word this many times without sleeping. The holder's operation takes about 1 µs. */
+/**
+ * Number of reads of the lock word before a waiting process sleeps. Most waits are short, because an operation takes about 1 µs.
+ */
 const SPINS = 500;
-/** After `SPINS` reads, the process sleeps for this time before each read, in ms. The holder may be waiting for a CPU. */
+/** After `SPINS` reads, a waiting process sleeps this long before each further read, in ms. The holder can then use the CPU. */
 const SLEEP_MS = 0.05;
-/** Waiting time in ms, after which the process checks whether the holder is still running. */
+/** After waiting for this time, in ms, a process checks whether the holder of the lock is still running. */
 const CHECK_AFTER_MS = 5;
 /** Maximum waiting time for a lock whose holder is running, in ms. */
 const WAIT_MS_MAX = 500;
 /**
- * Maximum time between two reads that counts as waiting, in ms. On a busy machine, both the holder and the waiting process may
- * be suspended. The waiting process must not time out because the holder got no CPU time.
+ * Of the time between two reads of the lock word, at most this part counts as waiting, in ms. A longer time means that the waiting
+ * process was suspended. The holder may have been suspended too, because the machine was busy. Such time must not cause a timeout.
  */
 const READ_MS_MAX = 10;
 
@@ -25,10 +27,10 @@ export interface SegmentLockParts {
 }
 
 /**
- * A spin lock in shared memory. The lock word is the id of the process that holds the lock, or 0.
+ * A spin lock in shared memory. The lock word is the id of the process that holds the lock; 0 if the lock is free.
  *
  * If the holder was killed, a waiting process takes over the lock. The holder may have been killed between two writes. So the
- * process that takes over must first repair the data.
+ * process that takes over must first repair the data that the lock protects.
  */
 export class SegmentLock {
   readonly #parts: SegmentLockParts;
@@ -37,7 +39,7 @@ export class SegmentLock {
     this.#parts = parts;
   }
 
-  /** Waits for the lock. Returns whether it was taken over from a killed process. Throws `TableBusyError` on timeout. */
+  /** Waits for the lock. Returns true if the lock was taken over from a killed process. Throws `TableBusyError` on timeout. */
   acquire(words: Int32Array, at: number): boolean {
     return Atomics.compareExchange(words, at, FREE, this.#parts.self) === FREE ? false : this.#wait(words, at);
   }

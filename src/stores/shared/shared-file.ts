@@ -13,13 +13,13 @@ export interface SharedFileOptions {
   /** The size of each table in bytes. */
   readonly tables: readonly number[];
   readonly nowMs: number;
-  /** Whether the file must exist, because another process of this gateway uses it. */
+  /** If true, another process of this gateway uses the file. The file must then exist and be usable. */
   readonly isInherited?: boolean;
   /** Waits for the exclusive lock on an open file. The lock ends when the file is closed. */
   readonly lockFile: (fd: number) => void;
 }
 
-/** Maximum number of attempts to open the file. The start then fails, because other processes keep replacing the file. */
+/** Maximum number of attempts to open the file. An attempt fails if another process has replaced the file by an unusable one. */
 const ATTEMPTS_MAX = 5;
 
 /** A file that several processes have mapped into their memory. */
@@ -32,9 +32,10 @@ export interface SharedFile extends SharedTables {
  * Opens the shared file. Creates the file if it does not exist. Throws `StoreError` if the file cannot be used or created. For
  * example, the disk is full, or the file belongs to another user.
  *
- * - A file with another `Identity` is replaced by a new, empty file. All its reservations are lost.
- * - Processes that have already opened the old file continue to use it. So only the supervisor may call this function with new
- *   table sizes.
+ * - If the file's header names another boot, PID namespace, layout or table size, a new, empty file replaces the file. All
+ *   reservations in the old file are lost. If `isInherited` is set, the function throws instead.
+ * - A process that has already opened the old file continues to use it, and shares no reservations with this process. So only the
+ *   supervisor may call this function with new table sizes.
  */
 export function openSharedFile(options: SharedFileOptions): SharedFile {
   try {
@@ -84,7 +85,7 @@ function openIfThere(path: string): number | undefined {
 function create(options: SharedFileOptions): boolean {
   const { path, tables, nowMs } = options;
   const next = `${path}.${process.pid}`;
-  // An earlier process with the same id may have been killed before it removed this file. In a container, ids often repeat.
+  // An earlier process with the same process id may have been killed before it removed its file. In a container, ids often repeat.
   rmSync(next, { force: true });
   const fd = openSync(next, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, MODE);
   try {

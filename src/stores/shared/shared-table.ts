@@ -3,16 +3,15 @@ import { type TableLayout, tableLayout, tableMemory } from "../memory/table-memo
 import type { FingerprintTable } from "../table.ts";
 import type { SegmentLock } from "./segment-lock.ts";
 
-/** Average number of entries per segment in a full table. An operation locks one segment for each of its fingerprints. */
+/** Average number of entries per segment in a full table. */
 const SEGMENT_ENTRIES = 4096;
-/** Maximum load factor of a segment. It is higher than in private memory, because the file always has its full size. */
+/** Maximum load factor of a segment. In private memory it is 0.4. A higher load saves space, because the file never shrinks. */
 const LOAD_MAX = 0.7;
 /** Number of bytes for the lock word of a segment: one cache line. */
 const LOCK_BYTES = 64;
 /** The slot numbers of segment n start at `n * SEGMENT_SLOTS`. */
 const SEGMENT_SLOTS = 2 ** 16;
 
-/** The size of a table in the shared file. */
 export interface SharedTableLayout {
   readonly segments: number;
   /** Maximum number of entries of one segment. */
@@ -34,12 +33,12 @@ export function sharedTableLayout(entriesMax: number): SharedTableLayout {
 }
 
 /**
- * A hash table in memory that several processes share. The table consists of segments. Each segment has its own lock. The high
- * half of a fingerprint selects the segment.
+ * A hash table in shared memory. The table consists of segments. Each segment has its own lock. The high half of a fingerprint
+ * selects the segment.
  *
  * - `enter` locks the segments of all fingerprints of an operation. It locks them in ascending order to prevent deadlocks.
- * - If a process is killed during an operation, the next process takes over its locks and recounts the entries of these
- *   segments. No entries are lost.
+ * - If a process is killed during an operation, its segments stay locked. The next process that needs such a segment takes over the
+ *   lock and recounts the entries of the segment. No entries are lost.
  */
 export class SharedTable implements FingerprintTable {
   readonly #segments: readonly ExpiringTable[];

@@ -18,7 +18,7 @@ export interface BunListenerOptions {
 }
 
 export interface BunListener extends RenewableListener {
-  /** As `retire`, but the port stays open. */
+  /** Adds `Connection: close` to all further HTTP/1.1 responses. The port stays open. */
   endReuse(): void;
 }
 
@@ -172,8 +172,8 @@ function start(
 }
 
 /**
- * Returns the IP address on which the server listens. `server.hostname` would be the configured host. `server.address` is
- * missing in Bun's types.
+ * Returns the IP address on which the server listens, from `server.address`. Bun's types do not contain this property.
+ * `server.hostname` is the configured host, which may be a name.
  */
 function boundHostOf(server: RunningServer): string | undefined {
   const bound: unknown = Reflect.get(server, "address");

@@ -1,10 +1,8 @@
 import { cors } from "@connectrpc/connect";
 
-/**
- * Request headers that browser clients may send, and response headers that they may read. The headers of the RPC protocols come
- * from `cors` of Connect.
- */
+/** Request headers that browser clients may send in addition to `cors.allowedHeaders` of Connect. */
 const OWN_ALLOWED = ["traceparent", "tracestate", "grpc-encoding", "grpc-accept-encoding"];
+/** Response headers that browser clients may read in addition to `cors.exposedHeaders` of Connect. */
 const OWN_EXPOSED = [
   ...["grpc-encoding", "retry-after", "ratelimit", "ratelimit-policy", "accept-post", "allow"],
   "idempotent-replayed",
@@ -22,7 +20,7 @@ export interface CorsOptions {
   readonly maxAgeSeconds: number;
 }
 
-/** What an endpoint allows in addition to what the constants of this file allow. */
+/** HTTP methods and response headers that one endpoint allows in addition to `ALLOWED_METHODS` and `EXPOSED_HEADERS`. */
 export interface CorsAdditions {
   readonly methods?: readonly string[] | undefined;
   readonly exposedHeaders?: readonly string[] | undefined;
@@ -32,7 +30,7 @@ export interface CorsAdditions {
  * CORS for pages of other origins (Fetch standard, "CORS protocol"; connectrpc.com/docs/cors). Without configured origins,
  * responses have no CORS headers.
  *
- * Credentials such as cookies are never allowed. Requests are signed, so cookies have no effect.
+ * Credentials such as cookies are never allowed. The gateway does not need them, because requests are signed.
  */
 export class Cors {
   #origins: ReadonlySet<string> = new Set();
@@ -42,7 +40,6 @@ export class Cors {
     this.adopt(options);
   }
 
-  /** Uses other options from now on. */
   adopt({ origins, maxAgeSeconds }: CorsOptions): void {
     this.#origins = new Set(origins);
     this.#maxAge = String(maxAgeSeconds);

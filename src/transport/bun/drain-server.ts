@@ -7,8 +7,8 @@ export interface DrainableServer {
 
 const CHECK_INTERVAL_MS = 20;
 /**
- * The drain closes all connections when no request was in flight for this time. Until then, clients receive the last response
- * and send their close_notify.
+ * After this time without a request in flight, in ms, the drain closes all connections. Until then, clients receive the last
+ * response and send their close_notify.
  */
 const IDLE_MS = 200;
 

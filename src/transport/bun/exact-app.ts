@@ -7,17 +7,17 @@ import { pathOf } from "./request-url.ts";
 export type AppServer = AnyElysia["server"];
 export type RouteHandler = (request: Request, server: AppServer) => Response | Promise<Response>;
 
-/** Paths that are not fixed, such as those of a table that a reload replaces. */
+/** Paths that can change while the application runs, such as the paths of public routes. */
 export interface ChangingPaths {
   /** Maximum number of segments of a path. */
   readonly segmentsMax: number;
-  /** `path` is the path as received. Returns `undefined` if no handler has it. */
+  /** `path` is the path as received. Returns `undefined` if the path has no handler. */
   answer(request: Request, path: string, server: AppServer): Response | Promise<Response> | undefined;
 }
 
-/** The state that a listener shares with the application that it serves. */
+/** Whether clients may reuse their connections. The listener sets it, and the application reads it. */
 export interface ConnectionReuse {
-  /** Whether clients must not send further requests on the same connection. */
+  /** If true, each HTTP/1.1 response gets `Connection: close`. */
   isOver: boolean;
   /** The number of requests so far. */
   requests: number;
@@ -40,13 +40,13 @@ export interface ExactRoutes {
 /**
  * Creates an Elysia application whose routes match the request target byte for byte.
  *
- * - Bun.serve's router (`routes`) compares the target as received, over HTTP/1.1 and HTTP/2. If the target is in absolute form
- *   (RFC 9112 3.2.2), the router compares the path of the target.
- * - Elysia's router reads `request.url`. In this URL, Bun has resolved dot segments and replaced backslashes by slashes.
- *   Elysia's router also assumes a minimum length of the host.
+ * - Bun.serve's router (`routes`) compares the target as received, over HTTP/1.1 and HTTP/2. If the target is in absolute form (RFC
+ *   9112 3.2.2), the router compares the path of the target.
+ * - Elysia's router reads `request.url`. In this URL, Bun has resolved dot segments and replaced backslashes by slashes. Elysia's
+ *   router also assumes a minimum length of the host.
  *
- * So Bun's router matches the routes. Further routes match the other paths by their number of segments. They give the received
- * path. Elysia gets only the requests that Bun's router does not match at all.
+ * So Bun's router matches the paths of `routes`. For the paths of `changing`, it has one route per number of segments, and
+ * `receivedPath` restores the path as received. Elysia gets only the requests that Bun's router does not match at all.
  */
 export function exactApp({ routes, changing, otherwise, failed }: ExactRoutes, reuse: ConnectionReuse): AnyElysia {
   const last = (handler: RouteHandler) => lastOnConnection(handler, reuse);
@@ -61,7 +61,7 @@ export function exactApp({ routes, changing, otherwise, failed }: ExactRoutes, r
   return app;
 }
 
-/** Returns one route of Bun's router for each number of segments, such as `/:s0/:s1` for 2. */
+/** Returns one route of Bun's router for each number of segments, such as `/:s0/:s1` for two segments. */
 function lengthRoutes(changing: ChangingPaths, otherwise: RouteHandler, failed: ExactRoutes["failed"]) {
   const handler = wrap((request, server) => {
     const path = receivedPath(request);
@@ -96,12 +96,12 @@ export function answerExact(
 }
 
 /**
- * Adds `Connection: close` to each response if the connection must not be reused. Bun then closes an HTTP/1.1 connection after
- * the response. It does not send the field over HTTP/2.
+ * Adds `Connection: close` to each response if the connection must not be reused. Bun then closes an HTTP/1.1 connection after the
+ * response. Over HTTP/2, Bun does not send this header.
  */
 function lastOnConnection(handler: RouteHandler, reuse: ConnectionReuse): RouteHandler {
   const mark = (response: Response) => {
-    // Read after the handler has ended, because `isOver` may change while a call waits.
+    // Reads `isOver` after the handler has answered, because `isOver` may change during a call.
     if (reuse.isOver) response.headers.set("connection", "close");
     return response;
   };

@@ -40,13 +40,13 @@ export function allowIdle(
 
 /**
  * The body of a streaming response on `Bun.serve`. It is the source of a direct stream (Bun, "Direct ReadableStream"). A direct
- * stream writes to the connection without a queue of objects. The same object is also the `BodySink`, which saves memory for
- * each idle stream.
+ * stream writes to the connection without a queue of objects. This object is also the `BodySink`, because one object for both roles
+ * saves memory for each idle stream.
  *
  * - The runtime calls `pull` once, when the response starts. If the client has already disconnected, the runtime calls `cancel`
  *   instead.
- * - At the end of each turn of the event loop, the runtime sends all chunks of this turn together. It sends the headers with
- *   the first chunk.
+ * - At the end of each turn of the event loop, the runtime sends all chunks of this turn together. It sends the headers with the
+ *   first chunk.
  */
 export class FetchBody implements BodySink, Bun.DirectUnderlyingSource<Uint8Array> {
   readonly type = "direct";
@@ -70,7 +70,7 @@ export class FetchBody implements BodySink, Bun.DirectUnderlyingSource<Uint8Arra
     return this.#queuedBytes > 0;
   }
 
-  /** The runtime calls this method. It returns no promise, so the stream stays open. */
+  /** The runtime calls this method. Because it returns no promise, the runtime leaves the stream open. */
   pull(controller: ReadableStreamDirectController): void {
     this.#controller = controller;
     this.#writer.bodyOpened(this);

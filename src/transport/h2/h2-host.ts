@@ -279,7 +279,7 @@ export function responseHeaders(status: number, headers: ResponseHeaders): Outgo
 }
 
 /**
- * Sends trailers, except if the client has reset the stream. The response is then truncated, and trailers would mark it as
+ * Sends trailers, unless the client has reset the stream. After a reset, the response is truncated, and trailers would mark it as
  * complete. The runtime emits `wantTrailers` even after a reset.
  */
 function sendTrailers(stream: ServerHttp2Stream, trailers: Headers | undefined): void {

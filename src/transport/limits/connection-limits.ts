@@ -33,7 +33,7 @@ export interface ConnectionLimits {
   readonly requestsMax: number;
   /** Timers for request bodies. They limit the time from the first read of a body to its last byte. */
   readonly bodyTimers: BodyTimers;
-  /** Maximum time in which a client accepts no byte although response bytes are queued for it. */
+  /** An HTTP/2 stream is reset if the client accepts none of its queued response bytes for this time. */
   readonly stallTimeoutMs: number;
   /** Called for each connection that is closed because a limit is exceeded. `network` is `undefined` for a trusted proxy. */
   readonly onShed: (network: string | undefined, bound: ConnectionBound) => void;

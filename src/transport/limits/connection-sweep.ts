@@ -17,21 +17,19 @@ export interface SweepParts {
  */
 const SWEEP_INTERVAL_MS = 50;
 /**
- * A complete scan of all descriptors (a pass) takes several sweeps. A closed connection is noticed within one pass. While no
- * connection opens or closes, a pass takes up to 6 s, because the inspection of a descriptor takes 1 to 2 µs.
+ * Maximum number of sweeps for one pass while no connection opens or closes. A pass is one complete scan of all descriptors. 120
+ * sweeps take 6 s, so a closed connection is noticed within 6 s. A shorter pass would take more CPU time, because the inspection of
+ * a descriptor takes 1 to 2 µs.
  */
 const SWEEPS_PER_PASS_AT_REST = 120;
 const FDS_PER_SWEEP_MIN = 32;
-/** Maximum number of descriptors that a sweep inspects. After changes, a pass over 20,000 descriptors takes 2 to 3 s. */
+/** Maximum number of descriptors that a sweep inspects. At this maximum, a pass over 20,000 descriptors takes 2 to 3 s. */
 const FDS_PER_SWEEP_MAX = 512;
 /** Number of additional descriptors that the next sweeps inspect for each connection that opened or closed. */
 const FDS_PER_CHANGE = 64;
-/** Maximum number of additional descriptors that the next sweeps inspect. 40 sweeps take 2 s. */
+/** Maximum number of additional descriptors that are still to be inspected. Sweeps inspect this number in about 2 s. */
 const FDS_DUE_MAX = 40 * FDS_PER_SWEEP_MAX;
-/**
- * Minimum number of sweeps per pass. A pass is one complete scan of all descriptors. With up to 2500 descriptors, a pass thus
- * starts every 0.25 s.
- */
+/** Minimum number of sweeps from the start of a pass to the start of the next one. So a pass starts at most every 0.25 s. */
 const SWEEPS_PER_PASS_MIN = 5;
 
 /**
@@ -55,11 +53,11 @@ export function sweepConnections(port: number, parts: SweepParts): { stop(): voi
 /** Finds new and closed connections of the edge, and closes connections that exceed a limit. */
 export class ConnectionSweep {
   readonly #connections: EdgeConnections;
-  /** `undefined` if the gateway has one process. */
+  /** Enforces the limits over all processes of the gateway; `undefined` if they do not share `ConnectionLimits.counts`. */
   readonly #hostShedding: HostShedding | undefined;
   readonly #parts: SweepParts;
   readonly #limits: ConnectionLimits;
-  /** Number of fds that the edge's connections took from the shared budget in the last sweep. */
+  /** Number of fds that the edge's connections held after the last sweep. They are part of the budget `ConnectionLimits.fds`. */
   #fds = 0;
   #sweepsOfPass = 0;
   #isPassOver = false;

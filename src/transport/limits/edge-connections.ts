@@ -4,7 +4,7 @@ import { type ConnectionBound, type ConnectionMaxima, type NetworkMember, select
 
 /** State of a descriptor that is not inspected yet or is not a socket. */
 const UNKNOWN = 0;
-/** State of a socket. */
+/** State of a descriptor that is known to be a socket. */
 const KNOWN = 1;
 
 export interface EdgeConnection extends NetworkMember {

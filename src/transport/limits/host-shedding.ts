@@ -5,11 +5,11 @@ import { type ConnectionBound, FAIR_SHARE, rankByNetwork } from "./load-shedding
 
 export type HostLimits = Pick<ConnectionLimits, "counts" | "totalMax" | "perNetworkMax" | "onShed">;
 
-/** What is known of a connection that exceeded a limit when it was found, or that is being closed. */
+/** The state of a connection that exceeded a limit when it was found, or that is being closed. */
 interface Excess {
   isInTotal: boolean;
   isInNetwork: boolean;
-  /** The limits that the connection may exceed. */
+  /** The limits that were exceeded when the connection was found. Some of them may no longer be exceeded. */
   readonly bounds: Set<ConnectionBound>;
 }
 
@@ -32,9 +32,9 @@ const FAIR_SWEEPS = 2 * SETTLE_SWEEPS;
 export class HostShedding implements EdgeWatcher {
   readonly #limits: HostLimits;
   readonly #keys: CountKeys;
-  /** The key of the count of workers with marked connections. */
+  /** The key under which workers are counted while they have connections in `#excess`. */
   readonly #markedKey: string;
-  /** The marked connections, oldest first. */
+  /** The connections that exceeded a limit when they were found, oldest first. Also contains connections that are being closed. */
   readonly #excess = new Map<EdgeConnection, Excess>();
   #sweepsOver = 0;
   #isCounted = false;
@@ -82,7 +82,9 @@ export class HostShedding implements EdgeWatcher {
     return this.#limits.counts.held(this.#keys.total) > this.#limits.totalMax;
   }
 
-  /** Adds to a count, even if it then exceeds `max`. Returns false if there is no room for the count. */
+  /**
+   * Adds 1 to a count. Calls `onOver` if the count then exceeds `max`. Returns false if the store of the counts is full or busy.
+   */
   #add(key: string, max: number, onOver: () => void): boolean {
     const { counts } = this.#limits;
     if (counts.tryAdd(key, 1, max)) return true;
@@ -90,12 +92,12 @@ export class HostShedding implements EdgeWatcher {
     return counts.tryAdd(key, 1);
   }
 
-  /** The connections that are marked for this limit, newest first. */
+  /** Returns the connections for which the limit `bound` was exceeded when they were found, newest first. */
   #marked(bound: ConnectionBound): EdgeConnection[] {
     return [...this.#excess].flatMap(([connection, { bounds }]) => (bounds.has(bound) ? [connection] : [])).toReversed();
   }
 
-  /** Counts this worker if it has marked connections, so that the other workers look for connections that have closed. */
+  /** Counts this worker while it has connections in `#excess`. The other workers then look for connections that have closed. */
   #countMarked(): void {
     const { counts } = this.#limits;
     const hasMarked = this.#excess.size > 0;
@@ -140,12 +142,16 @@ export class HostShedding implements EdgeWatcher {
     }
   }
 
-  /** The connections whose rank in their network, scaled to all workers, exceeds `fairMax`. The highest rank is the first. */
+  /**
+   * Ranks the connections of each network by age, and scales each rank from this worker to all workers. Returns the connections
+   * whose rank then exceeds `fairMax`. The highest rank is the first.
+   */
   #unfair(connections: EdgeConnections, fairMax: number): EdgeConnection[] {
     const ranked = rankByNetwork(connections.open());
     const ofWorker = new Map<string, number>();
     for (const { connection, rank } of ranked) if (connection.network !== undefined) ofWorker.set(connection.network, rank);
-    // The kernel spreads a network's connections evenly over the workers. So host rank and worker rank are proportional.
+    // The kernel spreads a network's connections evenly over the workers. So the rank of a connection among all workers is
+    // proportional to its rank in this worker.
     const ofHost = (network: string) => this.#limits.counts.held(this.#keys.of(network));
     const scales = new Map([...ofWorker].map(([network, count]) => [network, ofHost(network) / count]));
     return ranked

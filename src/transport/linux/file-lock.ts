@@ -18,8 +18,8 @@ export function lockFile(fd: number): void {
 }
 
 /**
- * Takes the exclusive lock on an open file, without waiting. Returns `false` if another open file has the lock, or if the lock
- * is not available.
+ * Takes the exclusive lock on an open file, without waiting (flock(2)). Returns `false` if flock(2) fails, for example because
+ * another process holds the lock.
  */
 export function tryLockFile(fd: number): boolean {
   const { symbols: system, close } = openLibc({ flock: { args: ["i32", "i32"], returns: "i32" } });

@@ -10,7 +10,7 @@ const MSG_NOSIGNAL = 0x4000;
 const PATH_BYTES_MAX = 108;
 const FAMILY_BYTES = 2;
 
-/** Sends datagrams to a Unix socket. Bun has no such sockets. */
+/** Sends datagrams to a Unix socket. Bun supports no datagrams on Unix sockets. */
 export interface NotifySocket {
   /** Sends one datagram. Returns `false` if the receiver does not accept it. Never waits. */
   send(text: string): boolean;
@@ -18,8 +18,8 @@ export interface NotifySocket {
 }
 
 /**
- * Opens a socket for datagrams to `address`: the path of a Unix socket, or a name in the abstract namespace after `@`. Throws
- * if the address is not valid or the system is not Linux.
+ * Opens a socket for datagrams to `address`: the path of a Unix socket, or `@` and a name in the abstract namespace. Throws if the
+ * address is not valid or the system is not Linux.
  */
 export function openNotifySocket(address: string): NotifySocket {
   const target = socketAddress(address);
@@ -47,12 +47,12 @@ export function openNotifySocket(address: string): NotifySocket {
   };
 }
 
-/** Returns a struct sockaddr_un (unix(7)) without the zero byte at the end. A name in the abstract namespace starts with 0. */
+/** Returns a struct sockaddr_un (unix(7)) without a final zero byte. A name in the abstract namespace starts with a zero byte. */
 function socketAddress(address: string): Uint8Array {
   const path = Buffer.from(address.startsWith("@") ? `\0${address.slice(1)}` : address);
   if (!/^[@/]./.test(address) || path.byteLength >= PATH_BYTES_MAX || address.includes("\0"))
     throw new Error("the address of a Unix socket must be a short absolute path, or @ and a name");
-  // A typed array with an ArrayBuffer of its own does not move in memory.
+  // Bun does not move a typed array with an explicit ArrayBuffer, so pointers to the array stay valid.
   const bytes = new Uint8Array(new ArrayBuffer(FAMILY_BYTES + path.byteLength));
   new DataView(bytes.buffer).setUint16(0, AF_UNIX, true);
   bytes.set(path, FAMILY_BYTES);

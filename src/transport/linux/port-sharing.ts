@@ -8,11 +8,11 @@ const SO_REUSEPORT = 15;
 const EFD_CLOEXEC = 0o2000000;
 
 /**
- * Sets SO_REUSEPORT on the listening sockets of a port. Other processes of this user can then listen on the port too, if they
- * also set SO_REUSEPORT.
+ * Sets SO_REUSEPORT on the listening sockets of a port. Other processes of this user can then listen on the port too, if they also
+ * set SO_REUSEPORT. Throws if the option cannot be set.
  *
- * The option is set after the port was opened. So the start fails if another process already uses the port: the kernel shares
- * a port only if all of its sockets have the option. Throws if the option cannot be set.
+ * Call this function after the port is opened without the option. Opening the port then fails if another process already uses the
+ * port. The reason is that the kernel shares a port only if all of its sockets have the option.
  */
 export function sharePort(port: number): void {
   const { symbols: system, close } = openLibc({
@@ -30,11 +30,11 @@ export function sharePort(port: number): void {
 }
 
 /**
- * Closes the listening sockets of a port, and leaves all accepted connections open. With net.ipv4.tcp_migrate_req, connections
- * that are not accepted yet move to other processes that listen on the port.
+ * Closes the listening sockets of a port, and leaves all accepted connections open. With net.ipv4.tcp_migrate_req, connections that
+ * are not accepted yet move to other processes that listen on the port. Throws if nothing listens on the port.
  *
- * The stop of `Bun.serve` would also close idle connections. So an eventfd replaces each socket under the same descriptor
- * (dup2(2)). The server later closes the eventfd when it stops. Throws if nothing listens on the port.
+ * The stop of `Bun.serve` is not used, because it would also close idle connections. Instead, an eventfd replaces each listening
+ * socket under the same descriptor (dup3(2)). The server closes the eventfd when it stops later.
  */
 export function stopAccepting(port: number): void {
   const { symbols: system, close } = openLibc({

@@ -4,11 +4,11 @@ import { openLibc } from "./libc.ts";
 const MFD_CLOEXEC = 1;
 
 /**
- * Creates an empty file in memory (memfd_create(2)). The file has no name and ends with the last process that has it open. So a
- * killed process leaves nothing behind.
+ * Creates an empty file in memory (memfd_create(2)), and returns its fd. The file has no name. The kernel deletes it when no
+ * process has it open any more. So a killed process leaves nothing behind.
  *
- * Unlike a file in `/dev/shm`, it has no limit of its own, and takes memory only for pages that were written. Throws if the
- * system has no such files.
+ * A file in `/dev/shm` would be limited by the size of that file system. A file in memory has no such limit, and takes memory only
+ * for pages that were written. Throws if the system does not support memfd_create.
  */
 export function createSharedMemory(): number {
   const { symbols: system, close } = openLibc({ memfd_create: { args: ["cstring", "u32"], returns: "i32" } });

@@ -51,7 +51,6 @@ export class RequestGate {
     this.#output = output;
   }
 
-  /** The method of the current request. */
   get method(): string {
     return this.#method;
   }

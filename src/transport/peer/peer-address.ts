@@ -26,10 +26,10 @@ export type ProxyHeader = "x-forwarded-for" | "forwarded";
  * Resolves the address of a client (proto/README.md, "Budgets").
  *
  * - If the address of the socket is not a trusted proxy, it is the client's address. By default, no proxy is trusted.
- * - If the address of the socket is a trusted proxy, the forwarding header gives the client's address: the nearest address that
- *   is not a trusted proxy.
- * - Only the configured forwarding header is read. A proxy appends to the header that it supports, and forwards the other
- *   header as the client wrote it.
+ * - If the address of the socket is a trusted proxy, the forwarding header gives the client's address: the nearest address that is
+ *   not a trusted proxy.
+ * - Only the configured forwarding header is read. A proxy appends to the header that it supports. It forwards the other header as
+ *   the client wrote it, so that header cannot be trusted.
  */
 export class PeerResolver {
   #header: ProxyHeader;
@@ -45,12 +45,12 @@ export class PeerResolver {
     this.#header = header;
   }
 
-  /** The header that is read. */
+  /** The name of the forwarding header that is read. */
   get header(): ProxyHeader {
     return this.#header;
   }
 
-  /** Trusts the proxies of `other`, and reads its header, from now on. */
+  /** From now on, trusts the proxies of `other`, and reads the same forwarding header as `other`. */
   adopt(other: PeerResolver): void {
     this.#trusted = other.#trusted;
     this.#header = other.#header;
@@ -80,7 +80,7 @@ export class PeerResolver {
     return socket !== undefined && this.#isTrustedAddress(socket);
   }
 
-  /** Adds a peer to the cache. If the cache is full, removes all entries. This happens rarely, and needs no eviction order. */
+  /** Adds a peer to the cache. If the cache is full, removes all entries. This is rare, so the cache needs no eviction order. */
   #remember(socketAddress: string, peer: Peer): Peer {
     if (this.#direct.size >= DIRECT_PEERS_MAX) this.#direct.clear();
     this.#direct.set(socketAddress, peer);

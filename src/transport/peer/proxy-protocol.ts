@@ -2,7 +2,7 @@ import { formatIp, parseIp } from "../../core/ip-address.ts";
 
 /**
  * A header of the PROXY protocol, version 1 or 2. A TCP load balancer sends it before all other bytes, to name the client whose
- * connection it forwards. Section numbers below are of https://www.haproxy.org/download/3.1/doc/proxy-protocol.txt.
+ * connection it forwards. Section numbers below refer to https://www.haproxy.org/download/3.1/doc/proxy-protocol.txt.
  */
 export interface ProxyHeader {
   /** Length of the header, in bytes. The bytes of the client follow. */
@@ -15,7 +15,7 @@ export interface ProxyHeader {
 }
 
 /**
- * `none` means that the connection has no PROXY header. `more` means that more bytes are needed to know whether it has a PROXY
+ * `none` means that the connection has no PROXY header. `more` means that more bytes are needed to find or to parse the PROXY
  * header.
  */
 export type ProxyRead = ProxyHeader | "none" | "more";
@@ -26,8 +26,8 @@ export class ProxyProtocolError extends Error {
 }
 
 /**
- * Maximum length of a PROXY header, in bytes. This length leaves space for type-length-values, which are optional fields.
- * Section 2.2 recommends headers that fit into one packet.
+ * Maximum length of a PROXY header, in bytes. It leaves space for optional fields (type-length-values). A header of this length
+ * fits into one packet, as section 2.2 of the PROXY protocol recommends.
  */
 export const PROXY_HEADER_BYTES_MAX = 536;
 

@@ -3,7 +3,7 @@ import { createSecureContext } from "node:tls";
 import type { TlsIdentity } from "../../core/listen.ts";
 import { TlsFilesError } from "../../core/start-error.ts";
 
-/** The earliest expiry of all certificates in one file. */
+/** The earliest expiry of the valid certificates in one file. */
 export interface TlsExpiry {
   readonly file: "certificate" | "client_ca";
   readonly expiresMs: number;

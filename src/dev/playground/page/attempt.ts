@@ -9,7 +9,7 @@ import {
 import { type CheckNumber, checkOf } from "./checks.ts";
 import type { Exchange } from "./wire.ts";
 
-/** A signed request, with the data that the page shows of its signature. */
+/** A signed request, and what the page shows about its signature. */
 export interface Signed {
   /** The request as it was sent. If it was tampered with, it differs from what was signed. */
   readonly request: SignedRequest;
@@ -22,7 +22,6 @@ export interface Signed {
   readonly sessionPublicKey: Uint8Array;
 }
 
-/** How an attempt ended. */
 export type Outcome =
   | { readonly kind: "answered"; readonly result: CommandResult }
   | { readonly kind: "refused"; readonly check: CheckNumber; readonly refusal: RefusalShown }
@@ -37,7 +36,7 @@ export interface RefusalShown {
   readonly retryAfterMs: number | undefined;
 }
 
-/** One request that was sent, and everything that the page can show of it. */
+/** One attempt to send a request, and everything that the page can show about it. */
 export interface Attempt {
   /** What was done: `Command`, or the name of an attack. */
   readonly title: string;
@@ -46,7 +45,7 @@ export interface Attempt {
   readonly messageType: string;
   readonly payloadText: string;
   readonly atMs: number;
-  /** `undefined` if the bytes that were sent are not a request. */
+  /** `undefined` if no signed request was sent, for example because an attack sent bytes that are not a request. */
   readonly signed: Signed | undefined;
   readonly exchange: Exchange | undefined;
   readonly outcome: Outcome;
@@ -66,7 +65,7 @@ export function outcomeOf(error: unknown): Outcome {
 
 export type StationState = "idle" | "passed" | "refused" | "unreached";
 
-/** Returns the state of each check, 0 to 8. A check that refuses is the last one that runs. */
+/** Returns the states of the checks 0 to 8, in this order. If a check refused, the later checks did not run. */
 export function checkStates({ outcome }: Attempt): StationState[] {
   return Array.from({ length: 9 }, (_, number): StationState => {
     if (outcome.kind === "failed") return "idle";

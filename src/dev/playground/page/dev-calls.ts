@@ -1,6 +1,6 @@
 import type { PlaygroundSetup } from "../setup.ts";
 
-/** Calls of the page that are not part of the contract. Only `sallyport dev` serves them, except `fetchSetup`. */
+/** Calls outside the contract. Every playground serves `fetchSetup`. Only `sallyport dev` serves the other calls. */
 
 /** An e-mail with a login code. The embedded backend does not send e-mails, but lists them. */
 export interface Mail {

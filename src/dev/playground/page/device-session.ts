@@ -30,7 +30,7 @@ export class DeviceSession {
   readonly #keys: GatewayKeys;
   /** The user of the session. It is unknown until the first event of the stream arrives. */
   userId: string | undefined;
-  /** How far the gateway's clock is ahead of this device's, in ms. It is 0 until a signed event tells the gateway's time. */
+  /** How far the gateway's clock is ahead of the device's clock, in ms. It is 0 until a signed event tells the gateway's time. */
   clockOffsetMs = 0;
 
   constructor(credentials: SessionCredentials) {

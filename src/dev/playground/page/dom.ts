@@ -59,7 +59,7 @@ export function icon(name: IconName): SVGSVGElement {
   return svg;
 }
 
-/** Text for screen readers only. */
+/** Creates an element that only screen readers present. */
 export function spoken(text: string): HTMLElement {
   return h("span", { class: "spoken" }, text);
 }

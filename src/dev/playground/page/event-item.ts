@@ -3,7 +3,7 @@ import { toHex } from "./bytes.ts";
 import { fill, h, icon } from "./dom.ts";
 import { EVENT_FRAMES, facts, mono, signingInput, timeText } from "./evidence-parts.ts";
 
-/** Creates an item of the event list that is not an event, such as a lost connection. */
+/** Creates an item of the event list for something other than an event, such as a lost connection. */
 export function note(text: string, isStrong = false): HTMLElement {
   return h("li", { class: isStrong ? "note strong" : "note" }, text);
 }

@@ -3,7 +3,7 @@ import { type Child, h } from "./dom.ts";
 
 /** Elements that show the data of attempts and events. */
 
-/** A list of names and values. */
+/** Creates a list of names and values. */
 export function facts(entries: readonly (readonly [name: string, value: Child])[]): HTMLElement {
   return h(
     "dl",

@@ -4,7 +4,7 @@ import type { DeviceSession } from "./device-session.ts";
 import { h } from "./dom.ts";
 import { block, facts, json, mark, mono, REQUEST_FRAMES, signingInput, table } from "./evidence-parts.ts";
 
-/** What the page shows of checks 0 to 4. */
+/** Functions that show the data of checks 0 to 4, one function for each check. */
 
 export function transportEvidence({ exchange, outcome, signed }: Attempt): HTMLElement[] {
   const status = exchange?.status;

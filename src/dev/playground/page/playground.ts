@@ -17,7 +17,7 @@ import { showVerdict, verdictOf } from "./verdict.ts";
 /** The command that an attack uses if the editor does not contain a valid one. */
 const PLAIN_COMMAND: Command = { messageType: "user.profile.get", payloadText: "" };
 
-/** The page. It knows the session and the shown attempt, and updates all views. */
+/** The page. It holds the session and the shown attempt, and updates all views. */
 export class Playground {
   readonly #store: CredentialStore;
   readonly #dev: DevSetup | undefined;

@@ -115,7 +115,7 @@ export class StreamView {
     try {
       for await (const event of subscription) this.#onEvent(event);
     } catch {
-      // `#onState` shows the error with the state `ended`.
+      // Nothing to do: `#onState` shows this error when the state becomes `ended`.
     }
   }
 
@@ -127,8 +127,8 @@ export class StreamView {
   }
 
   /**
-   * Creates the item for a stream that has ended with an error, with a button to log in again. The error is not signed. So the
-   * page deletes the session only if the user presses the button.
+   * Creates the list item for a stream that has ended with an error. It has a button to log in again. The error is not signed, so
+   * a proxy may have forged it. Therefore, the page deletes the session only if the user presses the button.
    */
   #lastNote(reason: string): HTMLElement {
     const again = h("button", { type: "button", class: "button small" }, "Log in again");

@@ -22,7 +22,7 @@ export interface Tamper {
   run(parts: TamperParts): Promise<Attempt>;
 }
 
-/** Runs an attack. The attempt has a lesson only if the attack failed where `caughtBy` expects it. */
+/** Runs an attack. The attempt has a lesson only if the attack failed at the place that `caughtBy` names. */
 export async function runTamper(tamper: Tamper, parts: TamperParts): Promise<Attempt> {
   const attempt = await tamper.run(parts).catch((error: unknown) => failedAttempt(parts.command, error));
   const { title, deed, caughtBy } = tamper;
@@ -34,7 +34,7 @@ function isCaughtBy({ outcome }: Attempt, place: Tamper["caughtBy"]): boolean {
   return outcome.kind === "refused" ? outcome.check === place : outcome.kind === "distrusted" && place === "answer";
 }
 
-/** Returns the attempt for an attack that could not be made, for example because the login budget is empty. */
+/** Returns an attempt that shows `error`. The attack could not be started, for example because the login budget is empty. */
 function failedAttempt({ messageType, payloadText }: Command, error: unknown): Attempt {
   const text = error instanceof Error ? error.message : String(error);
   const nothing = { signed: undefined, exchange: undefined };

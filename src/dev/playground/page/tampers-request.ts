@@ -114,7 +114,7 @@ async function replay({ session, command }: TamperParts): Promise<Attempt> {
   return first.outcome.kind === "answered" ? session.send(signed) : first;
 }
 
-/** Returns the payload that the proxy sends instead of the signed payload. */
+/** Returns the payload that a hostile proxy sends instead of the signed payload. */
 function swapped({ payloadText }: Command): Uint8Array {
   return fromText(payloadText.includes("Mallory") ? '{"swapped":true}' : '{"display_name":"Mallory"}');
 }

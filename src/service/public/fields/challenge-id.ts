@@ -16,8 +16,8 @@ const CONTAINS_UUID = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/i;
  */
 const FIVE_HEX_GROUPS = /^[0-9a-f]+(?:-[0-9a-f]+){4}$/i;
 /**
- * Matches a UUID without hyphens. Remove all hyphens from an id before you test it. PostgreSQL accepts a hyphen after any four
- * digits, or no hyphens. Python and .NET also accept `_` and `0x` between the digits.
+ * Matches a UUID without hyphens, 32 characters long. Remove all hyphens from an id before you test it, because PostgreSQL accepts
+ * a hyphen after any four digits. Python and .NET also accept `_` and `0x` between the digits.
  */
 const HYPHENLESS_UUID = /^[0-9a-fx_]{32}$/i;
 

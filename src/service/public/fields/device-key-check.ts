@@ -6,18 +6,22 @@ import { type Fields, textOf } from "./public-fields.ts";
 export interface DeviceKeyRules {
   /** The accepted algorithms, at least one. */
   readonly algorithms: readonly DeviceKeyAlgorithm[];
-  /** Whether the public key is strict. This check needs much CPU time. */
+  /**
+   * Whether a device may use the public key. For example, an Ed25519 key of small order is rejected. This check needs much CPU
+   * time.
+   */
   readonly isStrictKey: (algorithm: DeviceKeyAlgorithm, raw: Uint8Array) => boolean;
 }
 
 /**
- * Checks the fields `client_public_key` and `client_key_algorithm` of a login. Throws RestError. Returns the check that needs
- * much CPU time; it throws RestError too.
+ * Checks the fields `client_public_key` and `client_key_algorithm` of a login. Throws RestError.
+ *
+ * Returns a second check of the key, which needs much CPU time. It also throws RestError.
  */
 export function checkDeviceKey(fields: Fields, { algorithms, isStrictKey }: DeviceKeyRules): () => void {
   const algorithm = keyAlgorithmOf(fields["client_key_algorithm"]);
   if (algorithm === undefined || !algorithms.includes(algorithm)) throw invalid(algorithmRule(algorithms));
-  // Only canonical base64 is valid (RFC 4648 4 and 3.5), because the session look-up rejects any other. A session with a
+  // Only canonical base64 is valid (RFC 4648 4 and 3.5), because the session look-up rejects every other encoding. A session with a
   // rejected key could never be used.
   const raw = decodePublicKey(textOf(fields["client_public_key"], "client_public_key"), algorithm);
   if (raw === undefined) throw invalid(KEY_RULES[algorithm]);

@@ -17,8 +17,10 @@ export function identityKey(kind: IdentityKind, value: unknown, name: string): s
 }
 
 /**
- * Returns the key for a name, a phone number or another text of the application. Spellings that a database may treat as equal
- * share a key, so that a new spelling of one account gets no new bucket. The key is a hash, because the text may be long.
+ * Returns the key of the bucket for a name, a phone number or another text of the application.
+ *
+ * Spellings that a database may treat as equal share a key. So a new spelling of one account gets no new bucket. The key is a hash,
+ * because the text may be long.
  */
 function opaqueKey(text: string, name: string): string {
   if (text.length > OPAQUE_CHARS_MAX || !text.isWellFormed() || CONTROL.test(text)) {

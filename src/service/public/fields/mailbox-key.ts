@@ -23,8 +23,8 @@ export function mailboxKey(email: string): string {
 }
 
 /**
- * Returns a text without what many databases and parsers ignore: case, accents, punctuation, white space, and leading zeros.
- * Different texts may get the same key.
+ * Removes from a text what many databases and parsers ignore: case, accents, punctuation, white space, and leading zeros. Different
+ * texts may get the same result.
  */
 export function foldedKey(text: string): string {
   const letters = repeated(text.normalize("NFKC"), foldLetters).replace(/[^\p{L}\p{Nd}]/gu, "");
@@ -60,8 +60,8 @@ function repeated(text: string, fold: (text: string) => string): string {
 }
 
 /**
- * Characters that do not count in the key of a mailbox: combining marks, modifier letters (such as U+0640 and U+02BC), and
- * invisible characters (such as U+034F and the variation selectors).
+ * Characters that the keys do not contain: combining marks, modifier letters (such as U+0640 and U+02BC), and invisible characters
+ * (such as U+034F and the variation selectors).
  */
 const IGNORED = /[\p{M}\p{Lm}\p{Default_Ignorable_Code_Point}]/gu;
 /** Characters above U+FFFF. The collations utf8mb4_general_ci and utf8mb4_unicode_ci treat all of them as equal. */

@@ -29,7 +29,9 @@ const CHECKS: Readonly<Record<FieldKind, FieldCheck>> = {
   any: checkJsonNumbers,
 };
 
-/** The check of the fields of one public route. It runs in two parts, so that the key of a login is checked between them. */
+/**
+ * Checks the fields of one public route in two parts: `run`, then `runMetadata`. The device key of a login is checked between them.
+ */
 export class FieldChecks {
   readonly #known: ReadonlySet<string> | undefined;
   readonly #first: readonly FieldEntry[];

@@ -7,8 +7,8 @@ import type { Log } from "../core/telemetry.ts";
 const RESERVED_FILES = 512;
 
 /**
- * The gateway logs a warning if RLIMIT_NOFILE is below this number. Each HTTP/1.1 connection of the mux listener needs three
- * descriptors. So fewer than 1200 of these connections can then be open.
+ * The gateway logs a warning if RLIMIT_NOFILE is below this number. With such a limit, fewer than 1200 HTTP/1.1 connections of
+ * the mux listener can be open, because each of them needs three descriptors.
  */
 export const FEW_FILES = 4096;
 
@@ -19,9 +19,9 @@ export const FEW_FILES = 4096;
 export function filesForConnections(log: Log, openFilesMax = processLimit()): number {
   if (openFilesMax === undefined) return Number.POSITIVE_INFINITY;
   const files = Math.max(openFilesMax - RESERVED_FILES, Math.floor(openFilesMax / 2));
-  const fields = { rlimit_nofile: openFilesMax, for_connections: files };
-  if (openFilesMax < FEW_FILES) log.warn("low file descriptor limit for connections", fields);
-  else log.debug("file descriptor limit for connections", fields);
+  const fields = { rlimit_nofile: openFilesMax, left_for_connections: files };
+  if (openFilesMax < FEW_FILES) log.warn("few file descriptors left for connections", fields);
+  else log.debug("file descriptors left for connections", fields);
   return files;
 }
 

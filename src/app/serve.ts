@@ -99,7 +99,7 @@ export async function startServe(options: ServeOptions): Promise<ServedGateway> 
       onTakeOver() {
         keepStandardError(log);
         metrics.count("sallyport_upgrades_total", { outcome: "done" });
-        log.info("gateway took over from previous process", { version: project.version });
+        log.info("gateway took over from predecessor", { version: project.version });
         started();
       },
     });
@@ -135,7 +135,7 @@ function drainingProcess(succession: ServeOptions["succession"]): string | undef
   return succession?.predecessor.isGone === false ? "the previous process has not ended yet" : undefined;
 }
 
-/** Redirects standard error to the standard error of the predecessor. Before this call, it is a pipe to the predecessor. */
+/** Redirects standard error to that of the predecessor. Before this call, standard error is a pipe to the predecessor. */
 function keepStandardError(log: Log): void {
   try {
     redirectFd(SUCCESSOR_FDS.stderr, 2);

@@ -162,7 +162,7 @@ class Worker {
     }
   }
 
-  /** Opens the public listeners and everything behind them. Throws as `startGateway` does. */
+  /** Opens the backend, the stores and the public listeners. Throws the same errors as `startGateway`. */
   async open(config: GatewayConfig, endpoints: readonly HttpEndpoint[]): Promise<void> {
     const { channel, log, metrics } = this.#parts;
     const clock = systemClock;
@@ -207,7 +207,7 @@ class Worker {
    */
   #requireMark(mark: number): void {
     if (this.#revocations.mark() === mark) return;
-    this.#parts.log.error("revocation log differs from supervisor's", {
+    this.#parts.log.error("revocation logs of worker and supervisor differ", {
       supervisor_position: mark,
       worker_position: this.#revocations.mark(),
     });
@@ -237,7 +237,7 @@ class Worker {
     this.#isStopping = true;
     clearInterval(this.#reporting);
     await this.#requests?.drain();
-    // The supervisor adds the last metric values of this worker to the sums over all workers.
+    // Sends the last metric values. The supervisor keeps them in the sums over all workers after this worker has ended.
     this.#measured(0);
     await this.#requests?.close();
     this.#stores?.close();

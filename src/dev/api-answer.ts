@@ -8,7 +8,7 @@ import { REST_BODY_BYTES_MAX } from "./limits.ts";
 /** Handlers by HTTP method. */
 export type Handlers = Readonly<Record<string, ApiHandler>>;
 
-/** A request to the API, on any listener. */
+/** A request to the REST API of the embedded backend, or to a development endpoint of the playground. */
 export interface ApiRequest {
   readonly method: string;
   readonly headers: Headers;
@@ -68,7 +68,7 @@ function methodNotAllowed(allowed: readonly string[], log: Log): Response {
 function errorReply(error: unknown, log: Log): ApiReply {
   if (error instanceof ApiError) return { status: error.status, body: { code: error.code, message: error.message } };
   if (error instanceof ForeignPageError) return { status: 403, body: { code: "forbidden", message: error.message } };
-  log.error("call to embedded backend failed", { cause: String(error) });
+  log.error("unexpected error in embedded backend", { cause: String(error) });
   return { status: 500, body: { code: "internal", message: "an internal error occurred" } };
 }
 

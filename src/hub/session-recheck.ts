@@ -14,7 +14,7 @@ export interface SessionRecheckOptions {
   readonly sessions: SessionDirectory;
   /** Maximum number of concurrent session look-ups. */
   readonly lookUpsMax: number;
-  /** Delay before failed look-ups are repeated. */
+  /** Delay before failed look-ups are repeated, in ms. */
   readonly retryMs: number;
   /** Resolves after `ms`, or when the signal aborts. */
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
@@ -52,7 +52,7 @@ export class SessionRecheck {
     while (unknown.length > 0 && !signal.aborted) {
       unknown = await this.#lookUpAll(unknown, signal);
       if (unknown.length === 0 || signal.aborted) return;
-      log.warn("session look-ups after gap failed", { unverified_sessions: unknown.length, retry_ms: retryMs });
+      log.warn("session look-ups failed after push feed gap", { failed_lookups: unknown.length, retry_after_ms: retryMs });
       await sleep(retryMs, signal);
     }
   }
@@ -86,7 +86,7 @@ export class SessionRecheck {
       return true;
     } catch (thrown) {
       const { reason } = toRefusal(thrown);
-      log.debug("session look-up after gap failed", { device_session_id: deviceSessionId, reason });
+      log.debug("session look-up failed after push feed gap", { device_session_id: deviceSessionId, reason });
       return false;
     }
   }

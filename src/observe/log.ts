@@ -27,7 +27,7 @@ const BATCH_MS = 50;
 const BATCH_CHARS = 64 * 1024;
 /** Maximum size of the buffered lines, in UTF-16 units. While the buffer is full, new lines are dropped and counted. */
 const BUFFER_CHARS_MAX = 4 * 1024 * 1024;
-/** Default of the parameter `waitMs` of `flush`. */
+/** Default of `waitMs` in `flush`, in ms. */
 const FLUSH_MS = 1000;
 
 export function createLog(options: LogOptions): BatchedLog {

@@ -32,7 +32,6 @@ const OTHER = "other";
 const LABEL_VALUE_CHARS_MAX = 128;
 const NO_BUCKETS: readonly number[] = [];
 
-/** A metric with all its time series. */
 export class MetricFamily {
   readonly #name: string;
   readonly #declaration: MetricDeclaration;

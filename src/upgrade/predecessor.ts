@@ -105,7 +105,7 @@ export class Predecessor {
     try {
       this.#handle(decodeMessage<ToSuccessor>(text));
     } catch (cause) {
-      this.#takeOver?.log.error("invalid message from previous process", { cause: messageOf(cause) });
+      this.#takeOver?.log.error("invalid message from predecessor", { cause: messageOf(cause) });
     }
   }
 
@@ -136,7 +136,7 @@ export class Predecessor {
     this.#inheritance.reject(new UpgradeError("the running gateway has ended"));
     if (!this.#hasTakenOver) return void this.#parts.exit();
     const isLost = this.#answers?.close() === true;
-    if (isLost) this.#takeOver?.log.error("kept answers of previous process lost");
-    else this.#takeOver?.log.info("previous process ended");
+    if (isLost) this.#takeOver?.log.error("kept answers lost at upgrade");
+    else this.#takeOver?.log.info("predecessor ended");
   }
 }

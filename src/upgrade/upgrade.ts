@@ -10,9 +10,9 @@ import type { SuccessorEnd, SuccessorProcess } from "./successor-process.ts";
 export interface UpgradableGateway {
   /** Lets a successor open the same ports, and returns what the successor needs. Throws if this process cannot be replaced. */
   bequeath(): Inheritance;
-  /** The descriptor of the shared memory of the stores. */
+  /** The fd of the memory that the stores share with the successor; `undefined` if there is none. */
   readonly sharedMemory: number | undefined;
-  /** `undefined` if the kept answers are not in the memory of this process. */
+  /** The kept answers; `undefined` if they are not in the memory of this process. */
   readonly answers: OwnAnswers | undefined;
   /** Applies a revocation that the successor has received. */
   revoke(revocation: Revocation): void;
@@ -20,7 +20,7 @@ export interface UpgradableGateway {
 
 export interface UpgradeParts {
   readonly gateway: UpgradableGateway;
-  /** Maximum time until the successor is ready, in ms. */
+  /** Maximum time from the start of the successor until it is ready, in ms. */
   readonly timeoutMs: number;
   /** Starts the executable as it is on disk. Throws if it cannot be started. */
   readonly startProcess: (
@@ -29,7 +29,7 @@ export interface UpgradeParts {
   ) => SuccessorProcess;
   /** Returns the reason why this process cannot be replaced at the moment; `undefined` if there is none. */
   readonly obstacle: () => string | undefined;
-  /** Called when the successor is ready. This process must then tell its service manager, and drain. */
+  /** Called when the successor is ready. It must report `pid` to the service manager, and drain this process. */
   readonly onReady: (pid: number) => void;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -39,11 +39,11 @@ export interface UpgradeParts {
 const HANDOVER_MS_MAX = 10_000;
 
 /**
- * Replaces this process by a new one, which runs the executable and the configuration as they are on disk:
+ * Replaces this process by a new one. The new process runs the executable that is on disk now, and reads the configuration again.
  *
  * 1. The successor starts, connects to the backend, fills its replay buffers, and then opens the same ports.
  * 2. When the successor is ready, this process closes its ports and drains.
- * 3. At its end, this process hands its kept answers over.
+ * 3. Before it ends, this process hands over its kept answers.
  *
  * If the successor ends or is not ready in time, this process continues as before.
  */
@@ -57,7 +57,7 @@ export class Upgrade {
     this.#parts = parts;
   }
 
-  /** Starts an upgrade. Resolves when the successor has taken over or has failed. */
+  /** Starts an upgrade. Resolves when the upgrade is refused, or when the successor has taken over or has failed. */
   async request(): Promise<UpgradeOutcome> {
     const obstacle = this.activity ?? this.#parts.obstacle();
     const { log, metrics } = this.#parts;
@@ -85,17 +85,17 @@ export class Upgrade {
     this.#successor?.send({ type: "revoke", revocation });
   }
 
-  /** Ends a successor that is not ready yet. Call this when the gateway stops without a successor. */
+  /** Ends a successor that is not ready yet. Call this when the gateway stops for another reason than an upgrade. */
   abort(): void {
     this.#isStopping = true;
     if (!this.#hasTakenOver) this.#successor?.fail("the gateway stops");
   }
 
-  /** Hands the kept answers over to the successor. Call this at the end of this process. */
+  /** Hands over the kept answers to the successor. Call this just before this process ends. */
   async handOver(): Promise<void> {
     if (!this.#hasTakenOver) return;
     const isDone = await this.#successor?.handOver(HANDOVER_MS_MAX);
-    if (isDone === false) this.#parts.log.error("kept answers not handed over to new process");
+    if (isDone === false) this.#parts.log.error("kept answers not handed over to successor");
   }
 
   async #run(): Promise<UpgradeOutcome> {
@@ -103,11 +103,11 @@ export class Upgrade {
     try {
       const inheritance = this.#parts.gateway.bequeath();
       this.#successor = new Successor(this.#parts, inheritance);
-      log.info("upgrade started", { pid: this.#successor.pid });
+      log.info("upgrade started", { successor_pid: this.#successor.pid });
       const version = await this.#successor.ready;
       const { pid } = this.#successor;
       this.#hasTakenOver = true;
-      log.info("gateway replaced by new process", { pid, version });
+      log.info("gateway replaced by successor", { successor_pid: pid, successor_version: version });
       onReady(pid);
       this.#successor.send({ type: "take over" });
       return { kind: "upgraded", pid, version };
@@ -188,7 +188,7 @@ class Successor {
     this.#process.kill();
   }
 
-  /** Hands the kept answers over. Resolves to `false` if the successor ends or takes longer than `timeoutMs`. */
+  /** Hands over the kept answers. Resolves to `false` if the successor ends or takes longer than `timeoutMs`. */
   async handOver(timeoutMs: number): Promise<boolean> {
     const failed = Promise.withResolvers<boolean>();
     const timer = setTimeout(() => failed.resolve(false), timeoutMs);

@@ -122,7 +122,7 @@ export class WorkerPool {
     return preparedByAll(this.#running(), id, config);
   }
 
-  /** Tells the workers that another process has taken over. From now on, no worker is restarted. */
+  /** Tells the workers that a successor has taken over. From now on, no worker is restarted. */
   retire(): void {
     this.#isStopping = true;
     this.broadcast({ type: "retire" });
@@ -220,7 +220,7 @@ export class WorkerPool {
       this.#others.add(old);
       await this.#end(old, times);
     }
-    this.#parts.log.info("worker replaced", { worker: index, pid: next.pid });
+    this.#parts.log.info("worker replaced", { worker: index, new_pid: next.pid });
   }
 
   /** Ends a worker that was replaced. Its calls are answered, and its streams end one after the other. */

@@ -100,7 +100,7 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS === undefined ? "a Redis" : `sk
     async (mode) => {
       for (const gateway of [0, 1]) expect(await send(gateway)).toBe("ok");
       const [failedBefore, recoveredBefore, counted] = [
-        linesWith("redis check failed"),
+        linesWith("redis health check failed"),
         linesWith("redis recovered"),
         await errors(mode.code),
       ];
@@ -115,11 +115,11 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS === undefined ? "a Redis" : `sk
       expect(refused).toBeGreaterThan(counted);
       await until(async () => (await errors(mode.code)) > refused + 1, "more checks");
       await until(
-        () => linesWith("redis check failed").length >= failedBefore.length + fleet.processes,
+        () => linesWith("redis health check failed").length >= failedBefore.length + fleet.processes,
         "both gateways to log it",
       );
-      expect(linesWith("redis check failed")).toHaveLength(failedBefore.length + fleet.processes);
-      expect(JSON.parse(linesWith("redis check failed").at(-1) ?? "{}")).toMatchObject({
+      expect(linesWith("redis health check failed")).toHaveLength(failedBefore.length + fleet.processes);
+      expect(JSON.parse(linesWith("redis health check failed").at(-1) ?? "{}")).toMatchObject({
         level: "warn",
         reason: expect.stringContaining(mode.code),
       });
@@ -134,7 +134,7 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS === undefined ? "a Redis" : `sk
         "both gateways to log the recovery",
       );
       expect(linesWith("redis recovered")).toHaveLength(recoveredBefore.length + fleet.processes);
-      expect(linesWith("redis check failed")).toHaveLength(failedBefore.length + fleet.processes);
+      expect(linesWith("redis health check failed")).toHaveLength(failedBefore.length + fleet.processes);
     },
     20_000,
   );
@@ -158,16 +158,16 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS === undefined ? "a Redis" : `sk
   }, 20_000);
 
   test("that denies XRANGE still lets requests be accepted, and the failed poll is logged once", async () => {
-    const failedBefore = linesWith("redis poll for revocations failed").length;
+    const failedBefore = linesWith("read of revocations from redis failed").length;
     const before = await errors("NOPERM");
     await rights(redis, "-xrange");
     await until(async () => (await errors("NOPERM")) > before + 2, "some polls");
     for (const gateway of [0, 1]) expect(await send(gateway)).toBe("ok");
     await until(
-      () => linesWith("redis poll for revocations failed").length >= failedBefore + fleet.processes,
+      () => linesWith("read of revocations from redis failed").length >= failedBefore + fleet.processes,
       "both gateways to log it",
     );
-    expect(linesWith("redis poll for revocations failed")).toHaveLength(failedBefore + fleet.processes);
+    expect(linesWith("read of revocations from redis failed")).toHaveLength(failedBefore + fleet.processes);
     await rights(redis, "+@all");
   }, 20_000);
 });

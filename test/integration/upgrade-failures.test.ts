@@ -134,8 +134,8 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "an upgrade is refused", (
     gateway.signal("SIGTERM");
     expect((await first).code).toBe(1);
     expect(await gateway.firstExited).toBe(0);
-    const [{ pid } = expect.unreachable()] = gateway.lines("upgrade started");
-    await until(() => hasEnded(Number(pid)), "the end of the new process");
+    const [{ successor_pid } = expect.unreachable()] = gateway.lines("upgrade started");
+    await until(() => hasEnded(Number(successor_pid)), "the end of the new process");
   }, 30_000);
 
   test("while the old process drains; a revocation meanwhile reaches the streams of both processes", async () => {

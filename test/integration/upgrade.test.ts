@@ -135,7 +135,7 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "an upgrade", () => {
         await until(() => receivedSequence(resumed).length === 1, "the event after the upgrade");
         expect({ resumed: isResumed(resumed), events: receivedSequence(resumed) }).toEqual({ resumed: true, events: [2] });
         expect(await gateway.firstExited).toBe(0);
-        await until(() => gateway.lines("previous process ended").length === 1, "the end to be noticed");
+        await until(() => gateway.lines("predecessor ended").length === 1, "the end to be noticed");
         expect((await ask(await signKeyed(device, { ...MESSAGE, idempotencyKey: "order-first" }))).replayed).toBe("true");
         expect((await ask(await signKeyed(device, { ...MESSAGE, idempotencyKey: "order-in-flight" }))).replayed).toBe("true");
         resumed.leave();
@@ -155,7 +155,7 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "an upgrade", () => {
     expect(await profile()).toBe("MESSAGE_TYPE_UNKNOWN");
     await gateway.configure({ routes: JSON.stringify(routes) });
     gateway.signal("SIGUSR2");
-    await until(() => gateway.lines("previous process ended").length === 1, "the upgrade", WAIT_MS_MAX);
+    await until(() => gateway.lines("predecessor ended").length === 1, "the upgrade", WAIT_MS_MAX);
     expect(await profile()).toStartWith("ok ");
   }, 40_000);
 });

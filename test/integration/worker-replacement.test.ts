@@ -190,7 +190,7 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "a replacement of the work
         "the first worker of the second replacement",
         WAIT_MS_MAX,
       );
-      process.kill(Number(gateway.lines("worker replaced").at(-1)?.["pid"]), "SIGKILL");
+      process.kill(Number(gateway.lines("worker replaced").at(-1)?.["new_pid"]), "SIGKILL");
       expect((await again).code).toBe(0);
       await until(() => gateway.lines("worker restarted").length >= 1, "the restart", WAIT_MS_MAX);
       await until(() => workersOf(gateway).length === 2, "two workers", WAIT_MS_MAX);

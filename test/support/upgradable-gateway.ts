@@ -125,8 +125,8 @@ export class UpgradableGateway {
 
   /** The process that serves. */
   get pid(): number {
-    const replaced = this.lines("gateway replaced by new process").at(-1);
-    return replaced === undefined ? this.#child.pid : Number(replaced["pid"]);
+    const replaced = this.lines("gateway replaced by successor").at(-1);
+    return replaced === undefined ? this.#child.pid : Number(replaced["successor_pid"]);
   }
 
   /** Resolves to the exit code of the first process. */
@@ -145,20 +145,20 @@ export class UpgradableGateway {
 
   /** Runs `sallyport upgrade`. */
   async upgrade(...args: string[]): Promise<UpgradeResult> {
-    const before = this.lines("gateway replaced by new process").length;
+    const before = this.lines("gateway replaced by successor").length;
     const command = runCommand(["upgrade", "--url", this.adminUrl, ...args]);
     const code = await command.exited;
     if (code === 0 && args.length === 0)
-      await until(() => this.lines("gateway replaced by new process").length > before, "the log line of the upgrade");
+      await until(() => this.lines("gateway replaced by successor").length > before, "the log line of the upgrade");
     return { code, out: command.stdout(), err: command.stderr() };
   }
 
   /** Upgrades, and waits until the old process has ended. */
   async upgraded(): Promise<void> {
-    const before = this.lines("previous process ended").length;
+    const before = this.lines("predecessor ended").length;
     const result = await this.upgrade();
     if (result.code !== 0) throw new Error(`the upgrade failed: ${result.err}${this.#output.out}`);
-    await until(() => this.lines("previous process ended").length > before, "the end of the old process", 45_000);
+    await until(() => this.lines("predecessor ended").length > before, "the end of the old process", 45_000);
   }
 
   /** Replaces the workers one after the other. */

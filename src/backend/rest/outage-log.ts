@@ -42,7 +42,7 @@ export class OutageLog {
     this.#failingSinceMs ??= nowMs;
     const kind = thrown instanceof HttpFailure ? thrown.kind : "bad_response";
     const cause = describeCause(thrown instanceof HttpFailure ? thrown.cause : thrown);
-    log.warn("backend calls failing", { calls, failure: kind, cause, new_failures: this.#failures });
+    log.warn("backend calls failing", { calls, failure: kind, cause, failures_since_warning: this.#failures });
     this.#warnedMs = nowMs;
     this.#failures = 0;
   }

@@ -31,13 +31,13 @@ export class HealthCheck {
   #connection: Connection | undefined;
   #timer: Timer | undefined;
   #isStopped = false;
-  /** Number of checks in a row whose result contradicts `isHealthy`. */
+  /** Number of checks in a row whose result contradicts `address.isHealthy`. */
   #contradictions = 0;
 
   constructor(address: UpstreamAddress, options: HealthCheckOptions) {
     this.#address = address;
     this.#options = options;
-    // The first check starts after the current task. So `stop` can be called before anything is sent (configuration check).
+    // The first check starts in a microtask. So no request is sent if `stop` is called synchronously.
     queueMicrotask(() => void this.#check());
   }
 
@@ -70,7 +70,7 @@ export class HealthCheck {
     }
   }
 
-  /** Returns the connection that the checks use. If the credentials have changed, closes it and opens a new one. */
+  /** Returns the connection for the checks. If the credentials have changed, closes the old connection and opens a new one. */
   #connect(credentials: Credentials): Connection {
     const current = credentials.current;
     if (this.#connection?.identity !== current) {
@@ -91,7 +91,7 @@ export class HealthCheck {
     if (isHealthy) address.usableSinceMs = clock.monotonic();
     const fields = { upstream, address: address.host };
     if (isHealthy) log.info("upstream address healthy", fields);
-    else log.warn("upstream address unhealthy", { ...fields, path: settings.path, failed_checks: threshold });
+    else log.warn("upstream address unhealthy", { ...fields, path: settings.path, failed_health_checks: threshold });
     onChange();
   }
 }

@@ -83,7 +83,7 @@ export class Members {
     if (returned.length > 0) this.#reopen();
   }
 
-  /** Takes over the current addresses, weights and credentials. */
+  /** Applies the addresses, weights and credentials that the upstreams have now. */
   refresh(): void {
     const known = new Map(this.#all.map((member) => [keyOf(member), member]));
     const { current } = this.#upstreams.credentials;
@@ -102,8 +102,8 @@ export class Members {
   }
 
   /**
-   * Returns true if the share of ejected addresses is below the maximum. The share is taken before the ejection, as in Envoy. So
-   * with any maximum above 0, one address can be ejected. The only address is never ejected.
+   * Returns true if one more address may be ejected. The share of ejected addresses must be below the maximum before the
+   * ejection, as in Envoy. If the pool has only one address, it is never ejected.
    */
   #mayEject(maxEjectionPercent: number): boolean {
     const ejected = this.#all.filter(({ outlier }) => outlier.isEjected).length;
@@ -127,8 +127,8 @@ export class Members {
 
   #logPanic(isPanic: boolean, usable: number, addresses: number): void {
     const { log, name: calls } = this.#parts;
-    if (isPanic) log.warn("too few usable upstream addresses", { calls, usable, addresses });
-    else log.info("enough usable upstream addresses again", { calls, usable, addresses });
+    if (isPanic) log.warn("too few usable upstream addresses", { calls, usable_addresses: usable, total_addresses: addresses });
+    else log.info("enough usable upstream addresses again", { calls, usable_addresses: usable, total_addresses: addresses });
   }
 
   #warm(nowMs: number, slowStartMs: number): void {

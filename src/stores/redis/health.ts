@@ -82,7 +82,7 @@ export class RedisHealth {
   noteFailure(reason: string): void {
     const { clock, log } = this.#parts;
     if (this.#failure === undefined || codeOf(this.#failure.reason) !== codeOf(reason))
-      log.warn("redis check failed", { reason });
+      log.warn("redis health check failed", { reason });
     this.#failure = { reason, sinceMs: this.#failure?.sinceMs ?? clock.monotonic() };
   }
 

@@ -60,7 +60,7 @@ export class RedisMonitor {
     const { epoch, health } = this.#parts;
     const epochBefore = epoch.id;
     const isCurrent = await health.check(link.call, epoch);
-    // If the epoch id changed during this call, the gateway has already joined the new epoch, and needs no reset.
+    // If the epoch id changed during the check, the gateway has already joined the new epoch, and needs no reset.
     if (!isCurrent && epochBefore === epoch.id) link.reset("the server lost its memory");
     else await this.#poll(link.call).catch((error) => link.downReason ?? this.#onPollFailed(error));
   }
@@ -82,7 +82,7 @@ export class RedisMonitor {
    */
   #onPollFailed(error: unknown): void {
     rethrowUnlessUnavailable(error);
-    if (!this.#arePollsFailing) this.#parts.log.warn("redis poll for revocations failed", { cause: messageOf(error) });
+    if (!this.#arePollsFailing) this.#parts.log.warn("read of revocations from redis failed", { cause: messageOf(error) });
     this.#arePollsFailing = true;
   }
 }

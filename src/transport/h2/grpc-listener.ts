@@ -28,7 +28,7 @@ export interface GrpcService {
   readonly peers: PeerResolver;
   readonly log: Log;
   /**
-   * Answers the requests that need the edge: public REST, key sets and cross-origin requests of browsers. It is set only if the
+   * Answers the requests that need the edge: public REST, the JWKS and cross-origin requests of browsers. It is set only if the
    * edge uses the same port.
    */
   readonly edge?: AnswerRequest | undefined;
@@ -165,7 +165,8 @@ class GrpcListener implements RenewableListener {
         this.#connections.identified(socket);
         this.#grpc.accept(socket, remoteAddress, first);
       },
-      rejected: (cause) => this.#parts.log.debug("connection rejected", { peer: remoteAddress, cause: String(cause) }),
+      rejected: (cause) =>
+        this.#parts.log.debug("connection with invalid first bytes closed", { peer: remoteAddress, cause: String(cause) }),
     });
   }
 }
@@ -255,8 +256,8 @@ function refuseHost(stream: ServerHttp2Stream): void {
 }
 
 /**
- * Returns a function that decides whether the RPC layer answers a request without the edge. It returns true for two kinds of
- * requests:
+ * Returns a function that decides whether the RPC layer answers a request without the edge. The returned function returns
+ * true for two kinds of requests:
  *
  * - gRPC requests, because they need trailers
  * - RPCs without an Origin header, because they need no CORS

@@ -155,7 +155,7 @@ class MuxListener implements RenewableListener {
     for (const server of this.#servers) if (server.listening) server.close();
   }
 
-  /** Accepts a connection of the public port. It is used only if the public port does not terminate TLS. */
+  /** Accepts a connection of the public port. Called only if the public port does not terminate TLS. */
   #accept(socket: Socket): void {
     const { remoteAddress } = socket;
     if (remoteAddress === undefined) return void socket.destroy();
@@ -228,12 +228,11 @@ class MuxListener implements RenewableListener {
         this.#connections.identified(socket);
         this.#inner.identified(socket);
         const { address = socketAddress } = sniffed;
-        // The PROXY header names a client behind a trusted proxy. The connection is thus counted for the client's network.
         if (address !== socketAddress && !this.#connections.countForNetwork(socket, address)) return;
         onIdentified({ ...sniffed, address });
       },
       rejected: (cause) => {
-        this.#parts.log.warn("connection rejected", { peer: socketAddress, cause: String(cause) });
+        this.#parts.log.warn("connection with invalid first bytes closed", { peer: socketAddress, cause: String(cause) });
       },
     });
   }

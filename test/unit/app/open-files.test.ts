@@ -23,7 +23,7 @@ test("the limit of the process is known, and a low limit is logged as a warning"
   filesForConnections(log, 1_000_000);
   filesForConnections(log, 1024);
   expect(lines.slice(1)).toEqual([
-    "debug file descriptor limit for connections",
-    "warn low file descriptor limit for connections",
+    "debug file descriptors left for connections",
+    "warn few file descriptors left for connections",
   ]);
 });

@@ -8,7 +8,7 @@ function createOutageLog() {
   const clock = new ManualClock();
   const lines: string[] = [];
   const add = (message: string, fields: LogFields = {}) =>
-    void lines.push(`${message} ${fields["new_failures"] ?? fields["after_ms"]}`);
+    void lines.push(`${message} ${fields["failures_since_warning"] ?? fields["after_ms"]}`);
   const log = { debug: add, info: add, warn: add, error: add };
   return { clock, lines, outageLog: new OutageLog({ calls: "commands", log, clock }) };
 }

@@ -30,7 +30,7 @@ export interface Decoder<T> {
   decode(raw: unknown): Decoded<T>;
   /** Converts the text of an environment variable or a flag to a raw value. Throws `ParseError`. */
   fromText(text: string): unknown;
-  /** The raw values as a JSON Schema, for editors. It accepts each value that `decode` accepts, and perhaps more. */
+  /** A JSON Schema of the raw values, for editors. It accepts each value that `decode` accepts, and perhaps more. */
   readonly schema: JsonSchema;
   /** True if the decoder accepts an absent value. */
   readonly isOptional?: boolean;

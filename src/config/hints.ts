@@ -1,11 +1,11 @@
 import { isIP } from "node:net";
 
 /**
- * Advice for values that newcomers often write. Each function returns what to write instead, or `undefined`. No advice quotes a
- * text that may be a secret.
+ * Advice for frequent mistakes in the values of settings. Each function returns what to write instead, or `undefined`. No advice
+ * quotes a text that may be a secret.
  */
 
-/** For each unit of settings, the units that operators often write instead, with their factors to the unit of the setting. */
+/** Units that operators write after a number, by the unit of the setting. Each value is the factor to the setting's unit. */
 const UNITS: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   ms: { ms: 1, s: 1000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 },
   seconds: { s: 1, m: 60, min: 60, h: 3600, d: 86_400 },
@@ -45,7 +45,7 @@ export function booleanHint(raw: unknown): string | undefined {
   return FALSE.test(text) ? "write false" : undefined;
 }
 
-/** Matches a text that contains its own quotation marks. Some readers of env files keep them as a part of the value. */
+/** Matches a value in quotation marks. Some programs that read env files keep the quotation marks as a part of the value. */
 const QUOTED = /^(["'“”‘’]).*["'“”‘’]$/s;
 const OWN_QUOTES = "the value itself begins with a quotation mark; remove the quotation marks";
 
@@ -77,7 +77,7 @@ export function listenHint(raw: unknown): string | undefined {
   return /:\d+$/.test(text) || text === "" ? undefined : "add a colon and the port";
 }
 
-/** The parts of a text that looks like an address with a prefix length or a netmask. */
+/** Matches a text that looks like an address with a prefix length or a netmask. */
 const BLOCK = /^([0-9A-Fa-f:.]+)\/([0-9.]+)$/;
 
 export function cidrHint(raw: unknown): string | undefined {

@@ -1,11 +1,11 @@
 import { type Decoder, decoder } from "./decoder.ts";
 import { setting } from "./setting.ts";
 
-/** A field name (RFC 9110 5.6.2, token). */
+/** Matches the name of an HTTP header (RFC 9110 5.6.2, token). */
 const TOKEN = /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/;
 /**
- * Headers that the gateway or its HTTP client sets, and headers of one connection (RFC 9110 7.6.1). An identity in such a
- * header would break the call or would be overwritten.
+ * Headers that the gateway or its HTTP client sets, and hop-by-hop headers (RFC 9110 7.6.1). An identity in such a header would
+ * break the call or would be overwritten.
  */
 const RESERVED =
   /^(?:host|authorization|cookie|user-agent|expect|date|via|forwarded|traceparent|tracestate|connection|keep-alive|te|trailer|transfer-encoding|upgrade|accept|accept-.*|content-.*|proxy-.*)$/i;
@@ -43,7 +43,7 @@ export const IDENTITY_HEADER_SETTINGS = {
   "backend.identity_headers.peer_address": setting(
     headerName,
     "X-Forwarded-For",
-    `Name of the header with the client address in backend calls for commands and public routes. ${NOTE}`,
+    `Name of the header with the client address in backend calls. The backend calls for commands and for public routes have this header. ${NOTE}`,
   ),
 };
 

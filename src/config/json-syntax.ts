@@ -1,4 +1,4 @@
-/** A syntax error in a JSON text. The advice quotes nothing of the text, because the text may contain secrets. */
+/** A syntax error in a JSON text. The field `advice` never quotes the text, because the text may contain secrets. */
 export interface JsonSyntaxError {
   readonly offset: number;
   readonly advice: string;
@@ -12,8 +12,8 @@ const TOKEN =
 type Expected = "value" | "first name" | "first item" | "name" | "colon" | "separator" | "end";
 
 /**
- * Returns the first syntax error of a text that is not JSON (RFC 8259), because `JSON.parse` reports no position. Returns
- * `undefined` if it finds no error.
+ * Finds the first syntax error of a text that is not JSON (RFC 8259). Returns `undefined` if it finds no error. `JSON.parse`
+ * cannot be used, because its errors have no position.
  */
 export function findJsonError(text: string): JsonSyntaxError | undefined {
   const closers: string[] = [];

@@ -18,8 +18,8 @@ export interface ConfigSources {
   readonly env?: Environment;
   readonly readFile?: (path: string) => string;
   /**
-   * Defaults of the running command, for example of `dev`. They override the defaults of the schema. The file, the environment
-   * and the flags override these defaults.
+   * Defaults of the running command, for example of `dev`. They override the defaults of the schema. They are overridden by the
+   * file, the environment and the flags.
    */
   readonly overrides?: Partial<Config>;
   /** Called with the path of the configuration file if the file contains secret settings. */
@@ -31,7 +31,7 @@ export interface ConfigSources {
 /** A configuration and the problems of its sources. Use the configuration only if there are no problems. */
 export interface Resolution {
   readonly config: Config;
-  /** For each setting, the source whose value takes effect. Settings that have their default are missing. */
+  /** The values that take effect, with their sources. Contains only settings of the file, the environment and the flags. */
   readonly settings: ReadonlyMap<ConfigKey, RawSetting>;
   readonly problems: readonly string[];
 }

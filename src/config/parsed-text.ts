@@ -11,7 +11,7 @@ export interface ParsedText {
 }
 
 export interface DuplicateKey {
-  /** The names of the enclosing tables from the outermost, then the name of the key. A list item is named by its index. */
+  /** The names of the enclosing tables, outermost first, then the name of the key. A list item is named by its index. */
   readonly path: ValuePath;
   readonly line: number;
 }

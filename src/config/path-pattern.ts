@@ -3,8 +3,8 @@ import { PathPattern } from "../core/path-pattern.ts";
 import { type Decoder, decoder } from "./decoder.ts";
 
 /**
- * Creates a decoder for a path of plain segments and variables. `violation` returns what is wrong with a parsed pattern, or
- * `undefined`. Its texts must not quote the pattern.
+ * Creates a decoder for a path of plain segments and variables. `expected` describes a valid path in error messages. `violation`
+ * returns what is wrong with a parsed pattern, or `undefined`. This text must not quote the pattern.
  */
 export function pathPattern(expected: string, violation: (pattern: PathPattern) => string | undefined): Decoder<string> {
   const problemOf = (text: string) => {

@@ -2,7 +2,7 @@ import { PathPattern } from "../core/path-pattern.ts";
 import { hasBody, KEY_FIELDS, type PublicRouteEntry, readFieldRule } from "../core/public-routes.ts";
 import type { ValueProblem } from "./decoder.ts";
 
-/** Returns what is wrong with the fields of one row together. Each field on its own is valid. */
+/** Returns the conflicts between the fields of one row. Each single field must be valid. */
 export function rowProblems(row: PublicRouteEntry): readonly ValueProblem[] {
   return [...variableProblems(row), ...fieldProblems(row), ...queryProblems(row), ...identityProblems(row)];
 }

@@ -27,7 +27,7 @@ export const ROW_BODY_BYTES_MAX = 64 * 1024;
 
 /** Matches the name of a row. It rejects upper-case letters, so that no two names differ only in case. */
 const NAME = /^[a-z][a-z0-9_.-]{0,39}$/;
-/** Names of other budgets. A row may not have such a name, because the RateLimit header fields identify a budget by its name. */
+/** Names of other budgets. A row must not use them, because the RateLimit header fields identify a budget by its name. */
 const TAKEN: ReadonlySet<string> = new Set([...PUBLIC_CLASSES, ...IDENTITY_BUDGETS, "failures"]);
 const FIELD_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,39}$/;
 /** First segments of paths that the gateway serves itself, or that operators expect on the admin listener. */

@@ -3,8 +3,8 @@ import type { ValueProblem } from "./decoder.ts";
 import type { RouteMethod, WrittenRoute } from "./route-config.ts";
 
 /**
- * Returns the problem of the first field that a route with raw bytes must not have, or that only a route with raw bytes may
- * have.
+ * Returns the problem of the first field that breaks a rule about raw bytes. Some fields are forbidden for a route with raw bytes.
+ * Other fields are allowed only for such a route.
  */
 export function rawProblem(route: WrittenRoute, method: RouteMethod, path: string): ValueProblem | undefined {
   return requestProblem(route, method, path) ?? responseProblem(route);

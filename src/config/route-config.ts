@@ -17,7 +17,7 @@ export type RouteConfig = {
    * body. Default: `*` for POST, PUT and PATCH, no body for GET and DELETE.
    */
   readonly body?: string | undefined;
-  /** The field of the client's payload that gets the backend's body. Default: the body is the payload. */
+  /** The field of the client's payload that contains the backend's answer. Default: the answer is the whole payload. */
   readonly response_body?: string | undefined;
   /** The JSON Schema of the payload: a file, relative to the folder of the configuration file. Default: any payload. */
   readonly schema?: string | undefined;

@@ -24,9 +24,7 @@ export interface ReportedRoute {
   /** Maximum size of the payload of a route, or of the body of a public route, in bytes. */
   readonly request_bytes_max: number;
   readonly response_bytes_max: number;
-  /**
-   * The own budget of a route, or `undefined` if it has none. For a public route without an own budget, the class of the route.
-   */
+  /** The route's own budget; `undefined` if it has none. For a public route without an own budget, its class: `public_auth`, … */
   readonly budget: unknown;
   /** The fields of the route that no other member of the report shows, as they are written. */
   readonly options: Readonly<Record<string, unknown>>;

@@ -2,7 +2,7 @@ import { IDENTITY_HEADER_KEYS } from "./identity-headers.ts";
 import { INTERNAL_CALL_RULE } from "./internal-calls.ts";
 import type { Rule } from "./rule.ts";
 
-/** The rules between the routes and other settings, and between the names of identity headers. */
+/** Rules that compare the routes with other settings, and the rule that no two identity headers have the same name. */
 export const ROUTE_RULES: readonly Rule[] = [
   notAbove("payload_bytes_max", "limits.payload_bytes_max"),
   notAbove("response_bytes_max", "backend.response_bytes_max"),
@@ -21,8 +21,8 @@ export const ROUTE_RULES: readonly Rule[] = [
 ];
 
 /**
- * Refuses a route whose field exceeds the setting. To allow more, the operator raises the setting, because other rules check
- * the setting too.
+ * Refuses a route whose `field` exceeds `setting`. Other rules check `setting`, but not `field`. So an operator who needs a larger
+ * `field` must raise `setting`.
  */
 function notAbove(
   field: "payload_bytes_max" | "response_bytes_max",

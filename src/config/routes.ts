@@ -10,10 +10,10 @@ import { METHODS, PAYLOAD_FORMS, type RouteBudget, type RouteConfig, type Writte
 import { tableProblems } from "./route-conflicts.ts";
 import { boolean, choice, int, positive, text } from "./values.ts";
 
-/** Matches a relative path without empty and dot segments. */
+/** Matches a relative path of at most 256 characters. It has no empty segments and no dot segments. */
 const SCHEMA_FILE = /^(?!.{257})(?:(?!\.{1,2}(?:\/|$))[^/\\\p{Cc}:]+(?:\/(?!$)|$))+$/u;
 const RETRIES_MAX = 5;
-/** Maximum number of routes. The OpenAPI document of a large API, such as that of GitHub, has more than a thousand operations. */
+/** Maximum number of routes. It must suffice for a large API: GitHub's has more than a thousand operations. */
 export const ROUTES_MAX = 5000;
 export const TIMEOUT_MS_MAX = 120_000;
 export const RATE_MAX = 1_000_000;
@@ -49,7 +49,7 @@ export const mediaType = text(
   /^(?!.{128})[\w!#$&^.+-]+\/[\w!#$&^.+-]+(?:; ?[\w-]+=[\w.-]+)*$/,
 );
 
-/** Rejects the field `additional_bindings` of google.api.http with advice, because a command has only one call. */
+/** Rejects the field `additional_bindings` of google.api.http, because a route has only one backend call. */
 const noBindings: Decoder<undefined> = {
   expected: "nothing",
   schema: { type: "null" },

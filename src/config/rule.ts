@@ -6,8 +6,8 @@ export interface Rule {
   /** The settings that the rule depends on. */
   readonly keys: readonly ConfigKey[];
   /**
-   * Returns a description of the problem, or the problems of single values. Returns `undefined` or no problems if the
-   * configuration obeys the rule.
+   * Returns a description of the problem, or the problems of single values. If the configuration obeys the rule, returns
+   * `undefined` or an empty list.
    */
   violation(config: Config): string | readonly PlacedProblem[] | undefined;
 }

@@ -1,6 +1,5 @@
 import type { Rule } from "./rule.ts";
 
-/** The rules of the signing keys. */
 export const KEY_RULES: readonly Rule[] = [
   {
     keys: ["keys.rotate_at", "keys.next", "keys.next_file"],

@@ -43,7 +43,7 @@ export const PUSH_RULES: readonly Rule[] = [
   },
 ];
 
-/** Refuses a setting that has no effect with the chosen source, because the operator expects an effect. */
+/** Refuses a setting that has no effect with the chosen push source, because the operator expects an effect. */
 function only(key: ConfigKey, sources: readonly Source[], why: string): Rule {
   return {
     keys: [key, "push.source"],

@@ -7,9 +7,9 @@ interface Limited {
   readonly name: string;
   readonly noun: string;
   readonly predicate: string;
-  /** The unit of the rate is `unit` per second. */
+  /** The unit in which the budget counts, such as "requests". */
   readonly unit: string;
-  /** Further sentences of the descriptions of the rate and of the burst. */
+  /** Sentences that are added to the description of the rate, and to the description of the burst. */
   readonly more?: string;
 }
 
@@ -40,28 +40,28 @@ const FAILURES: Limited = {
   noun: "failed requests",
   predicate: "are tolerated from one client address",
   unit: "failed requests",
-  more: `Failed requests are requests that cannot be decoded or that a check refuses. Above the limit, requests from the address are refused before they are read. Exception: a device session has a separate limit if the session recently sent a verified request from this address. ${SHARED_ADDRESS}`,
+  more: `Failed requests are requests that cannot be decoded or that a check refuses. If an address exceeds the budget, all its requests are refused before they are read. Exception: a device session has a separate budget for failed requests if the session recently sent a verified request from this address. ${SHARED_ADDRESS}`,
 };
 const PUBLIC_AUTH: Limited = {
   name: "public_auth",
   noun: "login calls",
   predicate: "are accepted from one client address",
   unit: "calls",
-  more: `Login calls are \`send-email-code\` and \`confirm-email-code\`. Other rows of \`public_routes\` use the same budget, unless a row has \`budget\` or \`class = "public_misc"\`. ${SHARED_ADDRESS}`,
+  more: `Login calls are \`send-email-code\` and \`confirm-email-code\`. Calls of other rows of \`public_routes\` also use this budget, unless the row has \`budget\` or \`class = "public_misc"\`. ${SHARED_ADDRESS}`,
 };
 const PUBLIC_MISC: Limited = {
   name: "public_misc",
   noun: "requests for public keys",
   predicate: "are accepted from one client address",
   unit: "requests",
-  more: `The gateway serves its public keys at \`GET /.well-known/jwks.json\`. Requests to the playground, and to rows of \`public_routes\` with \`class = "public_misc"\`, count too. ${SHARED_ADDRESS}`,
+  more: `The gateway serves its public keys at \`GET /.well-known/jwks.json\`. Two other kinds of requests also use this budget: requests to the playground, and requests to rows of \`public_routes\` with \`class = "public_misc"\`. ${SHARED_ADDRESS}`,
 };
 const SEND_CODE: Limited = {
   name: "send_code",
   noun: "login codes",
   predicate: "are sent to one e-mail address",
   unit: "codes",
-  more: "The default rate is one code per minute.",
+  more: "By default, the rate is one code per minute.",
 };
 const CONFIRM_CODE: Limited = {
   name: "confirm_code",
@@ -77,7 +77,7 @@ function rate(perSecond: number, { noun, predicate, unit, more }: Limited): Sett
 }
 
 function burst(tokens: number, { name, noun, predicate, more }: Limited): Setting<number> {
-  const doc = `Maximum number of ${noun} that ${predicate} in one burst. After a burst, the limit is \`budgets.${name}.rate\`.`;
+  const doc = `Maximum number of ${noun} that ${predicate} in one burst. After the burst, the limit is \`budgets.${name}.rate\`.`;
   return setting(int("tokens", 1, BURST_MAX), tokens, sentences(doc, more));
 }
 

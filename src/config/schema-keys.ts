@@ -19,32 +19,32 @@ export const KEY_SETTINGS = {
   ),
   "keys.next": secret(
     seed("next"),
-    "Ed25519 seed of the next signing key: 32 bytes in base64. The gateway publishes the public key of the seed, but does not sign with the seed. Clients thus know the public key before you move the seed to `keys.current`.",
+    "Ed25519 seed of the next signing key: 32 bytes in base64. The gateway publishes the public key of the seed, but does not sign with the seed yet. Clients thus know the public key before you move the seed to `keys.current`.",
   ),
   "keys.previous": secret(
     seed("previous"),
-    "Ed25519 seed of the previous signing key: 32 bytes in base64. The gateway publishes the public key of the seed, but does not sign with the seed. Clients can thus verify signatures from before the key change.",
+    "Ed25519 seed of the previous signing key: 32 bytes in base64. The gateway publishes the public key of the seed, but does not sign with the seed. Clients can thus verify signatures that the gateway made before the key change.",
   ),
   "keys.current_file": unset(
     filePath,
-    "File that contains the Ed25519 seed of the current signing key. Use `keys.current_file` instead of `keys.current` if your secrets are mounted as files. Set only one of the two.",
+    "File that contains the Ed25519 seed of the current signing key. If your secrets are mounted as files, set `keys.current_file` instead of `keys.current`.",
   ),
   "keys.next_file": unset(
     filePath,
-    "File that contains the Ed25519 seed of the next signing key. Use `keys.next_file` instead of `keys.next` if your secrets are mounted as files. Set only one of the two.",
+    "File that contains the Ed25519 seed of the next signing key. If your secrets are mounted as files, set `keys.next_file` instead of `keys.next`.",
   ),
   "keys.previous_file": unset(
     filePath,
-    "File that contains the Ed25519 seed of the previous signing key. Use `keys.previous_file` instead of `keys.previous` if your secrets are mounted as files. Set only one of the two.",
+    "File that contains the Ed25519 seed of the previous signing key. If your secrets are mounted as files, set `keys.previous_file` instead of `keys.previous`.",
   ),
   "keys.rotate_at": unset(
     time,
-    "Time at which the gateway begins to sign with the next key, such as `2027-01-31T03:00:00Z`. The current key then becomes the previous key. Gateways with the same `keys.rotate_at` change keys at the same time. Open streams continue. Choose a time at least 5 minutes after every gateway has the next key, because clients may cache the public keys for 5 minutes.",
+    "Time at which the gateway begins to sign with the next key, such as `2027-01-31T03:00:00Z`. At this time, the current key becomes the previous key. Gateways with the same `keys.rotate_at` change keys at the same time. Open event streams continue. Choose a time at least 5 minutes after every gateway has the next key, because clients may cache the public keys for 5 minutes.",
   ),
 
   "device_keys.algorithms": setting(
     list(algorithm, { plural: "algorithms", itemsMin: 1, itemsMax: DEVICE_KEY_ALGORITHMS.length, areDistinct: true }),
     DEVICE_KEY_ALGORITHMS,
-    "Algorithms of device keys that the gateway accepts: `EdDSA` (Ed25519) and `ES256` (ECDSA on P-256). A login with another algorithm is refused with 400. A request of a session with another algorithm is refused with `SIGNATURE_INVALID`. Remove an algorithm if no device may use the algorithm.",
+    "Algorithms of device keys that the gateway accepts: `EdDSA` (Ed25519) and `ES256` (ECDSA on P-256). A login that registers a key of another algorithm is refused with status 400. If a session has a key of another algorithm, requests of the session are refused with `SIGNATURE_INVALID`. Remove an algorithm from the list if no device may use it.",
   ),
 } as const;

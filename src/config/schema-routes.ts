@@ -14,17 +14,17 @@ export const ROUTE_SETTINGS = {
   "backend.route_prefixes": setting(
     list(prefix, { plural: "path prefixes", itemsMin: 1, itemsMax: 64 }),
     ["/api/v1/user/"],
-    "Path prefixes that routes may call at the backend. Each prefix starts and ends with a slash. The path of each route must start with one of the prefixes. Do not list prefixes of internal paths, so that no route can call an internal path by mistake.",
+    "Prefixes of the backend paths that routes may call. Each prefix starts and ends with a slash. The path of each route must start with one of the prefixes. Do not list prefixes of internal paths, so that no route can call an internal path by mistake.",
   ),
   "backend.schema_base_uri": unset(
     text("an absolute URI that ends in a slash", /^https?:\/\/[A-Za-z0-9.-]+(?::\d{1,5})?\/(?:[A-Za-z0-9._~-]+\/)*$/),
-    "Base URI of the schemas of `routes` and `public_routes`. Set a base URI if your schemas refer to each other by absolute URIs (`$id`). A URI that starts with the base URI then stands for a file in the folder of the configuration file. The gateway never loads a schema from a network.",
+    "Base URI of the JSON Schemas of `routes` and `public_routes`. Set a base URI if your schemas refer to each other by absolute URIs (`$id`). The gateway replaces the base URI by the folder of the configuration file, and reads the schema from the resulting file. The gateway never loads a schema from a network.",
   ),
   ...IDENTITY_HEADER_SETTINGS,
 
   routes: setting(
     routes,
     [],
-    "Route table: the message types of commands, and one backend call for each message type. In TOML, write `[[routes]]`. In an environment variable, write JSON. [Routes](#routes) describes the fields.",
+    "Route table. Each row has one message type of commands and the backend call that serves it. In TOML, write `[[routes]]`. In an environment variable, write JSON. [Routes](#routes) describes the fields of a row.",
   ),
 };

@@ -14,7 +14,7 @@ export const STREAM_SETTINGS = {
   "streams.per_session_max": setting(
     streamCount,
     16,
-    `Maximum number of open event streams of one device session. In all maxima of event streams, a waiting call of FetchEvents counts as a stream. ${REFUSED} A client needs one stream. Keep the maximum above 1, because a stream with a broken connection counts until the gateway detects the break.`,
+    `Maximum number of open event streams of one device session. ${REFUSED} A call of FetchEvents that waits for events also counts as a stream, here and in the other \`streams.*_max\` settings. A client needs one stream. Keep the maximum above 1, because a stream with a broken connection counts until the gateway detects the break.`,
   ),
   "streams.per_user_max": setting(
     streamCount,
@@ -29,7 +29,7 @@ export const STREAM_SETTINGS = {
   "streams.total_max": setting(
     streamCount,
     50_000,
-    `Maximum number of open event streams of the gateway. ${REFUSED} A stream needs a few kilobytes of memory. Over HTTP/1.1, a stream also needs at least one file descriptor.`,
+    `Maximum number of open event streams of the whole gateway. ${REFUSED} A stream needs a few kilobytes of memory. Over HTTP/1.1, a stream also needs at least one file descriptor.`,
   ),
   "streams.outbox_bytes_max": setting(
     int("bytes", 64 * KiB, 64 * MiB),
@@ -54,13 +54,13 @@ export const STREAM_SETTINGS = {
   "streams.recheck_lookups_max": setting(
     int("look-ups", 1, 1000),
     16,
-    "Maximum number of concurrent session look-ups after a gap in the push feed. Revocations may be lost in a gap. The gateway therefore looks up the sessions of all open event streams after the gap.",
+    "Maximum number of concurrent session look-ups after a gap in the push feed. The gateway looks up the sessions of all open event streams after a gap, because it may have missed revocations.",
   ),
 
   "history.events_max": setting(
     int("events", 1, 100_000),
     500,
-    `Maximum number of events in one replay buffer. ${BUFFERS} Above the maximum, the oldest events of the replay buffer are evicted. A client that resumes a stream receives the missed events from the replay buffers. Set the maximum above the number of events that arrive while a device changes networks.`,
+    `Maximum number of events in one replay buffer. ${BUFFERS} Above the maximum, the oldest events of the replay buffer are evicted. If a client resumes a stream, the replay buffers supply the events that the client missed. Set the maximum above the number of events that arrive while a device changes networks.`,
   ),
   "history.bytes_max": setting(
     int("bytes", KiB, 16 * MiB),
@@ -70,11 +70,11 @@ export const STREAM_SETTINGS = {
   "history.total_bytes_max": setting(
     int("bytes", KiB, 16 * 1024 * MiB),
     64 * MiB,
-    `Maximum size of all replay buffers together, in bytes. ${BUFFERS} Above the maximum, the oldest events of all replay buffers are evicted.`,
+    `Maximum size of all replay buffers together, in bytes. ${BUFFERS} Above the maximum, the gateway evicts its oldest events, regardless of their replay buffer.`,
   ),
   "history.checkpoint_file": unset(
     filePath,
-    "File in which the gateway stores its position in the push feed. After a restart, the gateway reads the latest events of the push feed again, as far back as `history.age_ms`. Clients can then resume their streams. If no file is set, every client fetches its complete state again after a restart. Each gateway needs its own file. Only with `push.source = feed`.",
+    "File in which the gateway stores its position in the push feed. After a restart, the gateway reads the events of the last `history.age_ms` again, so clients can resume their streams. If no file is set, every client fetches its complete state again after a restart. Each gateway needs its own file. The setting requires `push.source = feed`.",
   ),
   "history.age_ms": setting(
     int("ms", 1, 86_400_000),

@@ -16,8 +16,8 @@ const failures = int("failures", 0, 1_000_000);
 const percent = int("%", 0, 100);
 const checks = int("checks", 1, 1000);
 
-const HTTPS = "The setting requires that at least one URL of the backend starts with `https://`.";
-const KINDS = "The four kinds are commands, session look-ups, logins and other public calls.";
+const HTTPS = "If the setting is used, at least one URL of the backend must start with `https://`.";
+const KINDS = "Commands, session look-ups, logins and other public calls are counted separately.";
 const SHARED = "Each worker gets an equal part of the maximum.";
 const RENEWED = "The gateway loads a renewed file without a restart.";
 
@@ -25,12 +25,12 @@ const RENEWED = "The gateway loads a renewed file without a restart.";
 export const UPSTREAM_SETTINGS = {
   "backend.url": unset(
     httpUrl,
-    "Base URL of the backend's REST interface. `sallyport serve` requires `backend.url` or `upstreams`. If the host is a name, the gateway uses all addresses of the name. `sallyport dev` and `sallyport demo` always use the embedded backend.",
+    "Base URL of the backend's REST interface. `sallyport serve` requires `backend.url` or `upstreams`. If the URL contains a host name, the gateway distributes calls over all addresses of the name. `sallyport dev` and `sallyport demo` always use the embedded backend.",
   ),
   upstreams: setting(
     upstreams,
     [],
-    "Base URLs of the backend's REST interface, instead of `backend.url`. An upstream has `name`, `url` and optionally `weight` (0 to 1000000, default 1). Logs and metrics contain the name. Upstreams get calls in proportion to their weights. For example, a canary of weight 1 beside an upstream of weight 99 gets 1 % of the calls. Between upstreams of equal weight, the less busy upstream gets more calls. An upstream of weight 0 gets no calls. In TOML, write `[[upstreams]]`. In an environment variable, write JSON.",
+    "Base URLs of the backend's REST interface, instead of `backend.url`. Each upstream has a `name`, a `url` and optionally a `weight`. Logs and metrics contain the name. The weight is a number from 0 to 1000000, by default 1. Upstreams with different weights get calls in proportion to the weights. For example, a canary of weight 1 beside an upstream of weight 99 gets 1 % of the calls. If upstreams have equal weights, the less busy upstream gets more calls. An upstream of weight 0 gets no calls. In TOML, write `[[upstreams]]`. In an environment variable, write JSON.",
   ),
   "backend.timeout_ms": setting(
     int("ms", 1, TIMEOUT_MS_MAX),
@@ -50,16 +50,16 @@ export const UPSTREAM_SETTINGS = {
   "backend.connect_timeout_ms": setting(
     int("ms", 1, TIMEOUT_MS_MAX),
     1000,
-    "Timeout for opening a TCP connection to the backend, in ms. The timeout applies only if the backend has several addresses. If an address has not answered for `backend.connect_timeout_ms`, the gateway tests the address before the next call. The test opens and closes a TCP connection. If the test fails, the call goes to another address.",
+    "Timeout of the connection test of a backend address, in ms. The gateway tests an address before a call if the address has not answered within the last `backend.connect_timeout_ms`. The test opens and closes a TCP connection. If the test takes longer than the timeout, the call goes to another address. If the backend has only one address, there is no test.",
   ),
   "backend.response_timeout_ms": unset(
     int("ms", 1, TIMEOUT_MS_MAX),
-    "Timeout of one attempt of a backend call, in ms. After the timeout, the call is repeated at another address if `backend.retries_max` allows a repeat. If no value is set, an attempt has no timeout of its own, and only the timeout of the whole call applies. Set a value above the time of the slowest normal answer and below `backend.timeout_ms`.",
+    "Timeout of one attempt of a backend call, in ms. After the timeout, the call is repeated at another address if `backend.retries_max` allows a repeat. If no value is set, only the timeout of the whole call applies. The value should be below `backend.timeout_ms`, but above the time of the slowest normal answer.",
   ),
   "backend.response_bytes_max": setting(
     int("bytes", KiB, 64 * MiB),
     MiB,
-    "Maximum size of a backend response, in bytes. A larger response is refused with `BACKEND_BAD_RESPONSE`.",
+    "Maximum size of the backend's response to a command or a public route, in bytes. If the response to a command is larger, the command is refused with `BACKEND_BAD_RESPONSE`. A row of `routes` or `public_routes` can have a lower `response_bytes_max`.",
   ),
   "backend.token": secret(
     bearerToken,
@@ -67,7 +67,7 @@ export const UPSTREAM_SETTINGS = {
   ),
   "backend.token_file": unset(
     filePath,
-    `File that holds the bearer token for the backend, instead of \`backend.token\`. ${RENEWED} The push feed sends a renewed token when it connects the next time.`,
+    `File that holds the bearer token for the backend, instead of \`backend.token\`. ${RENEWED} The push feed uses a renewed token after its next reconnect.`,
   ),
   "backend.ca_file": unset(
     filePath,
@@ -84,87 +84,95 @@ export const UPSTREAM_SETTINGS = {
   "backend.retries_max": setting(
     int("repeats", 0, 10),
     1,
-    "Maximum number of times that a failed backend call is repeated, each time at another address. If the backend may have received the call, only two kinds of calls are repeated. These are GET, PUT and DELETE calls, and commands with an `idempotency_key` on routes with `keep_answer_ms`. If nothing of the call was sent, any call is repeated, and the maximum is at least 3. `0`: no call is repeated. A row of `routes` can have a different `retries_max`.",
+    "Maximum number of times that a failed backend call is repeated. Each repeat goes to another address. If no part of the call was sent, any call can be repeated. In this case, a value of 1 or 2 counts as 3. If the backend may have received the call, only GET, PUT and DELETE calls can be repeated. Exception: calls of any method can be repeated for a command with an `idempotency_key` whose route has `keep_answer_ms`. `0`: no call is ever repeated. A row of `routes` can have a different `retries_max`.",
   ),
   "backend.retry_budget_percent": setting(
     percent,
     20,
-    "Retry budget: the maximum share of backend calls that may be repeated, in percent of all calls. The repeat of a call does not count if nothing of the call was sent before. If the retry budget is used up, a failed call that was sent is not repeated. Each worker has its own retry budgets for commands, session look-ups, logins and other public calls.",
+    "Maximum share of backend calls that may be repeated, in percent of all calls (retry budget). A repeat counts only if the backend may already have received the call. If the retry budget is used up, such a repeat is not made, and the call fails. Each worker has four retry budgets: for commands, for session look-ups, for logins, and for other public calls.",
   ),
   "backend.requests_max": setting(
     int("calls", 1, 1_000_000),
     1024,
-    `Maximum number of concurrent calls of one kind to one address of the backend. ${KINDS} Further calls wait. ${SHARED} A process never runs more than 176 commands, 48 session look-ups, 16 logins and 8 other public calls at the same time. A higher maximum does not raise these limits. In Envoy, the limit is \`max_requests\`.`,
+    `Maximum number of concurrent calls to one address of the backend. ${KINDS} At the maximum, further calls wait. ${SHARED} Each process also has fixed limits over all addresses: 176 commands, 48 session look-ups, 16 logins and 8 other public calls. The setting cannot raise the fixed limits. The same limit in Envoy is \`max_requests\`.`,
   ),
   "backend.pending_max": setting(
     int("calls", 0, 1_000_000),
     1024,
-    `Maximum number of calls of one kind that wait until a running call ends. ${KINDS} Above the maximum, further calls fail immediately. A command is then refused with \`BACKEND_UNAVAILABLE\`. ${SHARED} In Envoy, the limit is \`max_pending_requests\`.`,
+    `Maximum number of backend calls that wait because too many calls are running (see \`backend.requests_max\`). ${KINDS} At the maximum, further calls fail immediately. A command is then refused with \`BACKEND_UNAVAILABLE\`. ${SHARED} The same limit in Envoy is \`max_pending_requests\`.`,
   ),
   "backend.panic_percent": setting(
     percent,
     50,
-    "Minimum share of usable addresses, in percent of all addresses of the backend. An address is unusable if the address is ejected or fails its health checks. Below the minimum, calls go to all addresses, because the usable addresses alone could be overloaded. `0`: calls never go to unusable addresses. In Envoy, the minimum is the panic threshold.",
+    "Minimum share of usable addresses, in percent of all addresses of the backend. An address is unusable if the address is ejected or fails its health checks. If the share is below the minimum, calls go to all addresses, because the few usable addresses could be overloaded. `0`: calls never go to unusable addresses. Envoy calls this minimum the panic threshold.",
   ),
   "backend.slow_start_ms": setting(
     int("ms", 0, HOUR_MS),
     0,
-    "Time for which an address gets fewer calls after the address is added or becomes usable again, in ms. During this time, the number of calls grows from 10 % to 100 % of the normal number. `0`: an address gets the normal number of calls at once. Set a time if your backend is slow after its start.",
+    "Duration of the slow start of an address, in ms. A slow start begins when an address is added or becomes usable again. During the slow start, the number of calls to the address grows from 10 % to 100 % of the normal number. `0`: there is no slow start. Set a duration if your backend is slow after its start.",
   ),
   "backend.outlier.consecutive_5xx": setting(
     failures,
     5,
-    "Number of failures in a row after which an address of the backend is ejected. A failure is a 5xx answer, an invalid answer, a failed connection or a timeout. `0`: the setting ejects no address.",
+    "Number of failures in a row after which an address of the backend is ejected. A failure is a 5xx answer, an invalid answer, a failed connection or a timeout. `0`: the setting is off.",
   ),
   "backend.outlier.consecutive_gateway_failure": setting(
     failures,
     5,
-    "Number of gateway failures in a row after which an address of the backend is ejected. A gateway failure is a 502, 503 or 504 answer, a failed connection or a timeout. `0`: the setting ejects no address. Set a number below `backend.outlier.consecutive_5xx` to eject unreachable addresses sooner.",
+    "Number of gateway failures in a row after which an address of the backend is ejected. A gateway failure is a 502, 503 or 504 answer, a failed connection or a timeout. `0`: the setting is off. Set a number below `backend.outlier.consecutive_5xx` to eject unreachable addresses sooner.",
   ),
   "backend.outlier.interval_ms": setting(
     int("ms", 10, HOUR_MS),
     10_000,
-    "Interval at which the gateway checks the ejected addresses, in ms. If the duration of an ejection is over, the address gets calls again.",
+    "Interval at which the gateway looks for ejections that are over, in ms. The address of such an ejection then gets calls again.",
   ),
   "backend.outlier.base_ejection_time_ms": setting(
     int("ms", 1, HOUR_MS),
     30_000,
-    "Duration of the first ejection of an address, in ms. The second ejection in a row lasts twice as long, and the third lasts three times as long. For each `backend.outlier.interval_ms` without an ejection, this factor decreases by 1.",
+    "Duration of the first ejection of an address, in ms. The duration of each ejection is this value times a factor. The factor is 1 for the first ejection, and increases by 1 with each further ejection of the address. The factor decreases by 1 for each `backend.outlier.interval_ms` in which the address is not ejected.",
   ),
   "backend.outlier.max_ejection_time_ms": setting(
     int("ms", 1, 24 * HOUR_MS),
     300_000,
-    "Maximum duration of the ejection of an address, in ms.",
+    "Maximum duration of one ejection of an address, in ms.",
   ),
   "backend.outlier.max_ejection_percent": setting(
     percent,
     10,
-    "Share of ejected addresses at which no further address is ejected, in percent of all addresses. The gateway compares the share before each ejection, so any value above 0 allows one ejected address. `0`: no address is ejected. If the backend has only one address, this address is never ejected. If the backend has few addresses, raise the share, for example to 50.",
+    "Limit for the share of ejected addresses, in percent of all addresses. An address is ejected only if the share before the ejection is below the limit. So if the backend has at least two addresses, any limit above 0 allows one ejection. If the backend has only one address, this address is never ejected. `0`: no address is ejected. If the backend has few addresses, raise the limit, for example to 50.",
   ),
   "backend.health.path": unset(
     text("a path such as /healthz", /^\/[\x21-\x22\x24-\x7e]{0,1023}$/),
-    "Path of the active health checks, such as `/healthz`. The gateway sends a GET to each address. Only the status 200 means healthy. If no path is set, there are no health checks.",
+    "Path of the health checks of the backend, such as `/healthz`. The gateway sends a GET request to each address. An address is healthy only if it answers with status 200. If no path is set, there are no health checks.",
   ),
-  "backend.health.interval_ms": setting(int("ms", 100, HOUR_MS), 5000, "Time between two health checks of an address, in ms."),
-  "backend.health.timeout_ms": setting(int("ms", 1, TIMEOUT_MS_MAX), 1000, "Timeout of a health check, in ms."),
+  "backend.health.interval_ms": setting(
+    int("ms", 100, HOUR_MS),
+    5000,
+    "Interval of the health checks of each backend address, in ms.",
+  ),
+  "backend.health.timeout_ms": setting(
+    int("ms", 1, TIMEOUT_MS_MAX),
+    1000,
+    "Timeout of one health check of a backend address, in ms. A health check without an answer in this time has failed.",
+  ),
   "backend.health.healthy_threshold": setting(
     checks,
     2,
-    "Number of successful health checks in a row after which an unhealthy address gets calls again.",
+    "Number of successful health checks in a row after which an unhealthy backend address gets calls again.",
   ),
   "backend.health.unhealthy_threshold": setting(
     checks,
     3,
-    "Number of failed health checks in a row after which an address gets no calls.",
+    "Number of failed health checks in a row after which a backend address is unhealthy and gets no calls.",
   ),
   "backend.dns_servers": setting(
     dnsServers,
     [],
-    "DNS servers that resolve the host names in the URLs of the backend, such as `10.0.0.10:53`. The gateway resolves a name again when its TTL ends. A TTL below 1 s counts as 1 s, and a TTL above 5 min counts as 5 min. If the list is empty, the gateway uses the resolver of the system. This resolver hides the TTL, so the gateway resolves names at the interval `backend.dns_refresh_ms`.",
+    "DNS servers that resolve the host names in the URLs of the backend, such as `10.0.0.10:53`. The gateway resolves a name again when the TTL of the DNS answer ends. A TTL below 1 s counts as 1 s, and a TTL above 5 min counts as 5 min. If the list is empty, the gateway uses the resolver of the system, which does not return TTLs. The gateway then resolves each name at the interval `backend.dns_refresh_ms`.",
   ),
   "backend.dns_refresh_ms": setting(
     int("ms", 1000, HOUR_MS),
     5000,
-    "Interval at which the gateway resolves a host name in the URLs of the backend if the TTL is unknown, in ms. After a failed connection, the gateway resolves the name again within 1 s.",
+    "Interval at which the gateway resolves the host names in the URLs of the backend, in ms. The interval applies if the TTL of a name is unknown, for example because `backend.dns_servers` is empty. After a failed connection, the gateway resolves the name again within 1 s.",
   ),
 } as const;

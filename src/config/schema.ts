@@ -34,12 +34,12 @@ export const SCHEMA = {
   "edge.grpc": setting(
     choice("own-port", "same-port"),
     "own-port",
-    "Port that serves gRPC. `own-port`: `grpc.listen` serves gRPC. `same-port`: `edge.listen` serves all protocols. With `same-port`, the gateway forwards HTTP/1.1 connections over loopback, which takes two more file descriptors for each connection. In `sallyport dev`, the default is `same-port`.",
+    "Port that serves gRPC. `own-port`: the port of `grpc.listen` serves gRPC. `same-port`: the port of `edge.listen` serves gRPC and all other protocols. With `same-port`, each HTTP/1.1 connection needs three file descriptors instead of one, because the gateway forwards it over loopback. In `sallyport dev`, the default is `same-port`.",
   ),
   "grpc.listen": setting(
     listen,
     "127.0.0.1:8081",
-    "Address and port of the gRPC listener. The listener serves gRPC, Connect and gRPC-Web over HTTP/2. With `edge.grpc = same-port`, the listener is not opened.",
+    "Address and port of the gRPC listener. The listener accepts only HTTP/2, and serves gRPC, Connect and gRPC-Web. With `edge.grpc = same-port`, the listener is not opened.",
   ),
   "tls.certificate_file": unset(
     filePath,
@@ -56,12 +56,12 @@ export const SCHEMA = {
   "tls.reload_ms": setting(
     int("ms", 100, 86_400_000),
     10_000,
-    "Interval at which the gateway checks certificate, key and token files for changes, in ms. These files are set in `tls.certificate_file`, `tls.key_file`, `tls.client_ca_file`, `backend.ca_file`, `backend.certificate_file`, `backend.key_file` and `backend.token_file`. The gateway loads changed files without a restart. If changed files are not valid, the gateway logs an error and continues with the old files.",
+    "Interval at which the gateway checks seven files for changes, in ms. The settings of these files are `tls.certificate_file`, `tls.key_file`, `tls.client_ca_file`, `backend.ca_file`, `backend.certificate_file`, `backend.key_file` and `backend.token_file`. The gateway loads a changed file without a restart. If a changed file is not valid, the gateway logs an error and continues to use the old content.",
   ),
   "cors.origins": setting(
     list(origin, { plural: "origins", itemsMax: 256 }),
     [],
-    "Origins of web pages that may call the edge, such as `https://app.example`, `capacitor://localhost` or `app://-`. The gateway compares the `Origin` header exactly. Patterns are not supported. `*` allows all origins. `*` is safe, because requests are signed and the gateway uses no cookies. If the list is empty, only web pages of the edge itself can call the edge.",
+    "Origins of web pages that may call the edge, such as `https://app.example`, `capacitor://localhost` or `app://-`. The `Origin` header of a request must be equal to an origin in the list. Patterns are not supported. `*` allows all origins. `*` is safe, because requests are signed and the gateway uses no cookies. If the list is empty, only the pages that the edge itself serves can call the edge.",
   ),
   "cors.max_age_seconds": setting(
     int("seconds", 0, 86_400),
@@ -76,7 +76,7 @@ export const SCHEMA = {
   "playground.enabled": setting(
     boolean,
     false,
-    "Whether the edge serves the playground, which is a test page at `/`. The page logs in, sends commands and shows the result of each check. In `sallyport dev`, the default is `true`. In `sallyport dev`, the page also shows login codes, and can push events, revoke sessions and restart the gateway.",
+    "Whether the edge serves the playground, which is a test page at `/`. A developer can log in and send commands on the page. For each command, the page shows the result of each check. In `sallyport dev`, the default is `true`. The page of `sallyport dev` can also show login codes, push events, revoke sessions and restart the gateway.",
   ),
   "admin.listen": setting(
     listen,
@@ -86,7 +86,7 @@ export const SCHEMA = {
   "admin.hosts": setting(
     list(hostName, { plural: "host names", itemsMax: 256 }),
     [],
-    "Host names that the admin listener accepts in the `Host` header. IP addresses and `localhost` are always accepted. Requests with other names are refused, to block DNS rebinding attacks by web pages. Add a name if Prometheus or a health probe uses the name. In `sallyport dev` and `sallyport demo`, the embedded backend accepts the same names.",
+    "Host names that the admin listener accepts in the `Host` header. IP addresses and `localhost` are always accepted. Requests with other host names are refused, to block DNS rebinding attacks by web pages. If Prometheus or a health probe uses a host name, add the name. In `sallyport dev` and `sallyport demo`, the embedded backend accepts the same host names.",
   ),
   trusted_proxies: setting(
     list(cidr, { plural: "addresses and CIDR ranges", itemsMax: 256 }),
@@ -96,7 +96,7 @@ export const SCHEMA = {
   trusted_proxies_header: setting(
     choice("x-forwarded-for", "forwarded"),
     "x-forwarded-for",
-    "Header in which trusted proxies write the client address: `x-forwarded-for` or `forwarded` (RFC 7239). Choose the header that your proxy overwrites or appends to. The gateway ignores the other of the two headers, because a client can forge that header.",
+    "Header in which trusted proxies write the client address: `x-forwarded-for` or `forwarded` (RFC 7239). Choose the header that your proxy overwrites or appends to. The gateway ignores the other header, because the proxy may forward it unchanged from a client.",
   ),
 
   ...UPSTREAM_SETTINGS,
@@ -117,12 +117,12 @@ export const SCHEMA = {
   "push.backoff_min_ms": setting(
     delay,
     100,
-    "Upper limit of the first reconnect delay of the push feed, in ms. Each delay is random, from 0 up to a limit. The limit starts at `push.backoff_min_ms` and doubles with each attempt, up to `push.backoff_max_ms`.",
+    "Upper limit of the first reconnect delay of the push feed, in ms. Each delay is random, from 0 up to the limit of the attempt. The limit doubles with each attempt, until it reaches `push.backoff_max_ms`.",
   ),
   "push.backoff_max_ms": setting(
     delay,
     5000,
-    "Upper limit of every reconnect delay of the push feed, in ms. Each delay is random, from 0 up to a limit. The limit starts at `push.backoff_min_ms` and doubles with each attempt, up to `push.backoff_max_ms`. Raise the value if many gateways reconnect to one backend.",
+    "Upper limit of every reconnect delay of the push feed, in ms. Each delay is random, from 0 up to the limit of the attempt. The limit of the first attempt is `push.backoff_min_ms`. The limit doubles with each attempt, until it reaches `push.backoff_max_ms`. Raise the value if many gateways reconnect to one backend.",
   ),
   "push.grace_ms": setting(
     int("ms", 0, 600_000),
@@ -132,12 +132,12 @@ export const SCHEMA = {
   "push.ping_ms": setting(
     int("ms", 10, 3_600_000),
     310_000,
-    "Time without data on the push feed after which the gateway sends an HTTP/2 PING, in ms. If the backend does not answer a PING within 5 s, the gateway reconnects. Exception: for the first two PINGs after data, the time is `min(10 s, push.ping_ms)`. By default, a gRPC server accepts the first two PINGs, but expects 5 minutes between later PINGs. If PINGs arrive more often, the server closes the connection with `too_many_pings`. Lower the value only if your backend accepts more frequent PINGs.",
+    "Interval of HTTP/2 PINGs while no data arrives on the push feed, in ms. If the backend does not answer a PING within 5 s, the gateway reconnects. The first two PINGs after data use a shorter interval: 10 s, or `push.ping_ms` if `push.ping_ms` is below 10 s. By default, a gRPC server accepts the first two PINGs after data at any time, but expects 5 minutes before each later PING. If a later PING arrives sooner, the server closes the connection with `too_many_pings`. Lower the value only if your backend accepts more frequent PINGs.",
   ),
   "push.silence_ms": setting(
     int("ms", 0, 3_600_000),
     0,
-    "Maximum time without a message on the push feed, in ms. After this time, the gateway reconnects. `0`: there is no maximum. Set a maximum if a proxy answers HTTP/2 PINGs instead of the backend. Set the maximum to at least twice the interval at which the backend sends keepalive messages.",
+    "Maximum time without a message on the push feed, in ms. After this time, the gateway reconnects. `0`: there is no maximum. Set a maximum if a proxy between gateway and backend answers HTTP/2 PINGs itself, because PINGs then do not test the backend. Set the maximum to at least twice the interval at which the backend sends keepalive messages.",
   ),
 
   ...PUSH_SETTINGS,
@@ -157,7 +157,7 @@ export const SCHEMA = {
   "limits.request_bytes_max": setting(
     int("bytes", 8 * KiB, 32 * MiB),
     512 * KiB,
-    "Maximum size of a request body, in bytes. The maximum applies before and after decompression. The value must be at least `(4/3 × limits.payload_bytes_max) + 4096`, because base64 in JSON makes the payload longer by the factor 4/3. The envelope needs up to 4096 bytes.",
+    "Maximum size of a request body, in bytes. The maximum applies before and after decompression. The value must be at least `(4/3 × limits.payload_bytes_max) + 4096`. The factor 4/3 is for payloads in JSON, because JSON carries them in base64. The 4096 bytes are for the envelope.",
   ),
 
   ...CONNECTION_SETTINGS,
@@ -170,7 +170,7 @@ export const SCHEMA = {
   "freshness.margin_ms": setting(
     int("ms", FRESHNESS_MARGIN_MS_MIN, 600_000),
     5000,
-    "Time for which a request id stays reserved after the end of the freshness window, in ms. A reserved request id cannot be used again. The margin must exceed the clock difference between gateways. The margin must also exceed any backward step of a gateway's clock. The gateway logs such a step as `wall clock step` if it is 500 ms or more.",
+    "Time for which a request id stays reserved after the end of the freshness window, in ms. A reserved request id cannot be used again. The value must be larger than the clock difference between gateways. The value must also be larger than any backward step of a gateway's clock. If a clock steps by 500 ms or more, the gateway logs `wall clock step`.",
   ),
   "replay.entries_max": setting(
     entries,
@@ -180,7 +180,7 @@ export const SCHEMA = {
   "buckets.entries_max": setting(
     entries,
     1_000_000,
-    "Maximum number of token buckets in each of two tables. One table is for verified requests. The other table is for failed requests and public REST calls. A bucket is removed when the bucket has all tokens again. If a table is full, requests that need a new bucket are refused. Raise the maximum if more clients are active at the same time.",
+    "Maximum number of token buckets in each of two tables. One table is for verified requests. The other table is for failed requests and public REST calls. The gateway removes a bucket when the bucket is full of tokens again. If a table has no free place, requests that need a new bucket are refused. Raise the maximum if many clients are active at the same time.",
   ),
 
   ...STORE_SETTINGS,
@@ -188,7 +188,7 @@ export const SCHEMA = {
   "session_cache.ttl_ms": setting(
     int("ms", 0, 3_600_000),
     30_000,
-    "Time for which the gateway caches a session, in ms. `0`: sessions are not cached. A revocation applies to a cached session immediately. If a revocation is lost, the revoked session stays valid for up to `session_cache.ttl_ms`.",
+    "Time for which the gateway caches a session, in ms. `0`: sessions are not cached. A revocation ends a cached session immediately. If a revocation does not arrive, the revoked session stays valid for up to `session_cache.ttl_ms`.",
   ),
   "session_cache.unknown_ttl_ms": setting(
     int("ms", 0, 3_600_000),
@@ -206,32 +206,32 @@ export const SCHEMA = {
   "reload.watch_ms": setting(
     int("ms", 0, 3_600_000),
     0,
-    "Interval at which the gateway checks the configuration file, the schemas and the key files for changes, in ms. If a file has changed and then stays the same for one interval, the gateway reloads the configuration. `0`: the gateway reloads only after SIGHUP or `POST /reload`. The gateway checks certificate and token files separately, because new files of this kind need no reload. Only `sallyport serve` uses the setting.",
+    "Interval at which the gateway checks the configuration file, the schemas of routes, and the files of signing keys for changes, in ms. If a file has changed and then stays the same for one interval, the gateway reloads the configuration. `0`: the gateway reloads only after SIGHUP or `POST /reload`. TLS files and `backend.token_file` are checked at the interval `tls.reload_ms` instead, because they need no reload. Only `sallyport serve` uses the setting.",
   ),
   "shutdown.drain_ms": setting(
     int("ms", 0, 600_000),
     0,
-    "Time at the start of a shutdown in which `/readyz` answers 503 and everything else still works, in ms. Set the time above the interval at which your load balancer checks `/readyz`. In `sallyport serve`, the default is 5000.",
+    "Duration of the first phase of a shutdown, in ms. In this phase, `/readyz` answers 503 and everything else still works. Set the duration above the interval at which your load balancer checks `/readyz`. In `sallyport serve`, the default is 5000.",
   ),
   "shutdown.spread_ms": setting(
     int("ms", 0, 600_000),
     0,
-    "Time over which a shutdown ends the event streams, in ms. The streams end one after the other, so that the clients do not all reconnect at the same moment. Commands still work in this time. In `sallyport serve`, the default is 3000.",
+    "Duration of the second phase of a shutdown, in ms. In this phase, the event streams end one after the other, so that the clients do not all reconnect at the same moment. Commands still work. In `sallyport serve`, the default is 3000.",
   ),
   "shutdown.deadline_ms": setting(
     int("ms", 0, 600_000),
     10_000,
-    "Maximum time for which a shutdown waits for running calls after `shutdown.drain_ms` and `shutdown.spread_ms`, in ms. Calls that run longer are aborted. Set the sum of `shutdown.drain_ms`, `shutdown.spread_ms` and `shutdown.deadline_ms` below the kill timeout of your process supervisor.",
+    "Maximum duration of the last phase of a shutdown, in ms. The phase follows `shutdown.drain_ms` and `shutdown.spread_ms`. In this phase, new calls are refused, and running calls are answered. At the end, calls that still run are aborted. The sum of `shutdown.drain_ms`, `shutdown.spread_ms` and `shutdown.deadline_ms` must be less than the kill timeout of your process supervisor.",
   ),
   "upgrade.timeout_ms": setting(
     int("ms", 1000, 3_600_000),
     60_000,
-    "Maximum time that the new process of an upgrade may need until it is ready, in ms. The new process connects to the backend and fills its replay buffers. If the new process is not ready in time, the gateway ends the new process, and the old process continues. Linux only.",
+    "Maximum time until the new process of an upgrade is ready, in ms. Before it is ready, the new process connects to the backend and fills its replay buffers. If the new process is not ready in time, the old process ends it and continues to serve. Linux only.",
   ),
   "log.level": setting(
     choice("debug", "info", "warn", "error"),
     "info",
-    "Minimum level of the lines in the log. The levels, from the lowest to the highest: `debug`, `info`, `warn`, `error`.",
+    "Minimum level of the lines in the log. From the lowest to the highest, the levels are `debug`, `info`, `warn` and `error`.",
   ),
   "log.format": setting(
     choice("json", "pretty"),

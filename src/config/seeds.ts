@@ -65,8 +65,8 @@ function decodeSeed(text: string, origin: string): Uint8Array {
 }
 
 /**
- * Returns a problem for each seed that has two roles, such as current and next, because the gateway would publish its public
- * key twice.
+ * Returns a problem for each seed that has two roles, such as current and next. With such a seed, the gateway would publish
+ * the same public key twice.
  */
 function duplicates(seeds: Seeds): string[] {
   return ROLES.flatMap((role, index) =>

@@ -21,7 +21,7 @@ export interface ReportedSetting {
 /** The text that stands for each secret. */
 export const HIDDEN = "(secret)";
 
-/** Returns every setting with its value and its source. `overrides` are the defaults of the command. */
+/** Returns every setting with its value and its source. `overrides` replace defaults of the schema. */
 export function reportSettings({ config, settings }: Resolution, overrides: Partial<Config>): readonly ReportedSetting[] {
   return CONFIG_KEYS.map((key) => {
     const { rawDefault, decoder } = SCHEMA[key];

@@ -6,9 +6,9 @@ import type { UpgradeOutcome, UpgradeScope } from "../core/upgrade.ts";
 import type { AppServer } from "../transport/bun/exact-app.ts";
 
 /**
- * Handles `POST /upgrade`. It answers when the new process has taken over or has failed.
+ * Handles `POST /upgrade`. Answers when the upgrade has succeeded or failed.
  *
- * - Only a caller on this host may ask, because an upgrade starts a process. `sallyport upgrade` runs on this host.
+ * - Only a caller on this host, such as `sallyport upgrade`, may request an upgrade, because an upgrade starts a process.
  * - A JSON Content-Type is required as protection against CSRF, as for `/revoke`.
  */
 export async function requestUpgrade(
@@ -20,7 +20,7 @@ export async function requestUpgrade(
   if (!isOnThisHost(request, server)) throw new RestError("forbidden", "only a process on this host may ask for an upgrade");
   if (upgrade === undefined) return notUpgraded("refused", "this gateway cannot be upgraded");
   const of = scopeOf(await request.text());
-  // Switches off the idle timeout of the connection, because the start of the new process may take longer.
+  // Switches off the idle timeout of the connection, because an upgrade may take longer.
   server?.timeout(request, 0);
   const outcome = await upgrade(of);
   if (outcome.kind === "refused" || outcome.kind === "failed") return notUpgraded(outcome.kind, outcome.problem);

@@ -23,7 +23,7 @@ interface AdmissionParts {
 /**
  * Builds the parts that admit or refuse requests:
  *
- * - the ports of the pipeline, except the backend;
+ * - the stores, budgets and options of the pipeline, but not its backend;
  * - the guard that checks the peer of an RPC before the request is read;
  * - the budgets of public REST calls.
  */

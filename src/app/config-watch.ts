@@ -30,7 +30,7 @@ export class ConfigFiles {
   }
 }
 
-/** Returns a text that changes with the file. A symbolic link is followed, so a link to another file counts as a change. */
+/** Returns a text that changes with the file. Symbolic links are followed, so a new target of a link counts as a change. */
 function stateOf(path: string): string {
   try {
     const { dev, ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true });

@@ -45,7 +45,7 @@ export interface EventPath {
   readonly streams: LocalStreams;
   /** The private listener; `undefined` if the push source has none. */
   readonly privateListener: Listener | undefined;
-  /** Returns the position in the push feed; `undefined` if the feed has no cursors. */
+  /** Returns the checkpoint of the push feed; `undefined` if no cursor has arrived since the last gap. */
   checkpoint(): FeedCheckpoint | undefined;
   start(): void;
   stop(): Promise<void>;

@@ -10,14 +10,14 @@ type Exposure = Pick<Config, "edge.listen" | "edge.grpc" | "trusted_proxies">;
  * - The edge does not listen on loopback.
  * - `trusted_proxies` is empty. A trusted proxy is expected to limit the connections.
  * - `edge.grpc = own-port`. `Bun.serve` then accepts the connections, and it has no connection limit.
- * - `isSwept` is false: the gateway cannot close excess connections (load shedding).
+ * - `isSwept` is false. The gateway then cannot close the connections that exceed a limit.
  */
 export function isUnlimitedEdge(config: Exposure, isSwept: boolean): boolean {
   const isExposed = !isLoopback(config["edge.listen"].host) && config.trusted_proxies.length === 0;
   return isExposed && !isSwept && config["edge.grpc"] !== "same-port";
 }
 
-/** Returns the settings of the listeners that other machines can reach without authentication. */
+/** Returns the key `admin.listen` if other machines can reach the admin listener, which has no authentication. */
 export function openListeners(config: Pick<Config, "admin.listen">): readonly "admin.listen"[] {
   return isLoopback(config["admin.listen"].host) ? [] : ["admin.listen"];
 }

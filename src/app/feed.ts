@@ -66,7 +66,7 @@ export function checkpointFile(config: GatewayConfig, { clock, log }: Pick<FeedP
 }
 
 /**
- * Returns the reasons why the gateway is not ready. Checks only the push feed. The list is empty if there are none.
+ * Checks only the push feed. Returns the reasons why the gateway is not ready, or an empty list if the push feed is ready.
  *
  * `areRevocationsArriving` is false if the push feed has been down for longer than `push.grace_ms`.
  */

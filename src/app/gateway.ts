@@ -85,8 +85,8 @@ export interface GatewayOptions {
   readonly metrics?: GatewayMetrics | undefined;
   readonly clock?: Clock | undefined;
   /**
-   * Stores the position in the push feed over a restart. Default: the file that `history.checkpoint_file` names. Without this
-   * setting, no position is stored.
+   * Keeps the checkpoint of the push feed from one start to the next. Default: the file that `history.checkpoint_file` names. If
+   * neither is set, no checkpoint is stored.
    */
   readonly checkpoints?: FeedCheckpointStore | undefined;
   /** Further plain HTTP endpoints of the edge, such as the playground. Each call is charged to the budget `public_misc`. */
@@ -103,8 +103,8 @@ export interface GatewayOptions {
   /** Reloads the configuration, when an operator asks for it at the admin listener. */
   readonly reload?: (() => Promise<ReloadOutcome>) | undefined;
   /**
-   * Returns the reason why the configuration cannot be reloaded now. A gateway that stops refuses each reload without a call of
-   * this function.
+   * Returns the reason why the configuration cannot be reloaded now; `undefined` if it can. While the gateway stops, it refuses
+   * every reload and does not call this function.
    */
   readonly reloadObstacle?: (() => string | undefined) | undefined;
   /** Called with each revocation that an operator requests at the admin listener. */

@@ -14,7 +14,7 @@ const SAVE_INTERVAL_MS = 1000;
  * would expire after `ageMs`.
  */
 const RENEW_SHARE = 1 / 8;
-/** Maximum time from the moment when the push feed comes up to the end of the fill, in ms. */
+/** Maximum duration of the fill after the push feed has come up, in ms. */
 const FILL_MS_MAX = 5000;
 /**
  * Maximum time for which a subscription waits for the end of the fill, in ms. After this time, the client must fetch its state
@@ -28,8 +28,8 @@ export interface HistoryFillParts {
   /** `undefined`: the gateway keeps no checkpoint, so the replay buffers are empty after every start. */
   readonly checkpoints: FeedCheckpointStore | undefined;
   /**
-   * Whether the push source itself finds where the fill starts and ends. It then calls `begin` once. Until this call, `isFilling`
-   * is true.
+   * Whether the push source finds the start and the end of the fill, as `StreamSource` does. The push source then calls `begin`
+   * once. Until this call, `isFilling` is true.
    */
   readonly isGoalPending?: boolean;
   /** The checkpoint that the predecessor has handed over. It replaces the stored checkpoint. */
@@ -45,15 +45,14 @@ export interface HistoryFillParts {
  * - The push feed starts at the cursor `from` of the stored checkpoint.
  * - The hub stores the events up to the cursor `last` of the checkpoint, but does not deliver them.
  * - Revocations up to `last` are skipped. The backend stored them before the restart, so every session look-up respects them.
- *
- * A user may have logged in again since a skipped revocation. If the revocation were applied, it would end the new session too.
+ *   If a revocation of a user were applied again, it would also end the sessions that the user started after the revocation.
  */
 export class HistoryFill {
   readonly #parts: HistoryFillParts;
   readonly #recorder: CheckpointRecorder;
   readonly #done = Promise.withResolvers<void>();
   readonly #saving: Timer;
-  /** The checkpoint at whose `last` cursor the fill ends; `undefined` if no fill is running. */
+  /** The fill ends at the cursor `last` of this checkpoint. `undefined` if no fill is running. */
   #goal: FeedCheckpoint | undefined;
   #isGoalPending: boolean;
   #hasSkippedRevocations = false;
@@ -184,7 +183,7 @@ export class HistoryFill {
     const { clock, ageMs, checkpoints } = this.#parts;
     const checkpoint = this.#recorder.current();
     const isCurrent = this.#isSaved && clock.monotonic() - this.#savedMs < ageMs * RENEW_SHARE;
-    // The stored checkpoint is not replaced during the fill, because the next start can still use it.
+    // The stored checkpoint is not replaced during the fill. If the process ends early, the next start fills from it again.
     if (checkpoint === undefined || isCurrent || this.isFilling) return;
     checkpoints?.save(checkpoint);
     this.#isSaved = true;

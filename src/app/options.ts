@@ -76,9 +76,9 @@ export function storeSettings(config: Config, sharedMemory?: number, isFileInher
 /**
  * Returns the maximum number of buckets in the scope `session_failures`. It is 4 for each entry of the session cache:
  *
- * - At most `session_cache.entries_max` sessions are recently verified at a time, each for `session_cache.ttl_ms`.
+ * - At most `session_cache.entries_max` sessions count as recently verified, each for `session_cache.ttl_ms`.
  * - Each of these sessions may need two buckets: its own, and that of its network.
- * - After `ttl_ms`, a bucket is kept until it is full. This takes about as long again, so twice as many buckets can exist.
+ * - After `ttl_ms`, a bucket is kept until it is full. It takes about as long to fill, so twice as many buckets can exist.
  */
 function exemptBucketEntriesMax(config: Config): number {
   return 4 * config["session_cache.entries_max"];

@@ -14,7 +14,7 @@ const SYSTEM: ProcessorSources = { parallelism: availableParallelism(), read: re
 /**
  * Returns the number of processors that this process can keep busy, at least 1. This is the smallest of:
  *
- * - the processors on which the process may run
+ * - the number of processors on which the process may run
  * - the CPU quotas of its cgroup and of all cgroups above it, rounded down
  */
 export function availableProcessors({ parallelism, read }: ProcessorSources = SYSTEM): number {
@@ -27,7 +27,7 @@ interface CgroupFolder {
   readonly version: 1 | 2;
 }
 
-/** Returns the folders with CPU quotas: that of the cgroup of this process, and those of all visible cgroups above it. */
+/** Returns the folders that contain the CPU quotas of the cgroup of this process and of all visible cgroups above it. */
 function cgroupFolders(read: ProcessorSources["read"]): CgroupFolder[] {
   const cgroups = linesOf(read("/proc/self/cgroup"));
   const mounts = linesOf(read("/proc/self/mountinfo")).map(parseMount);

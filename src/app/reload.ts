@@ -27,14 +27,14 @@ export interface ReloadPart {
 
 export interface ReloadParts {
   readonly parts: readonly ReloadPart[];
-  /** Returns the reason why the configuration cannot be reloaded at the moment. */
+  /** Returns why the configuration cannot be reloaded now; `undefined` if it can be reloaded. */
   readonly obstacle: () => string | undefined;
   readonly log: Log;
   readonly metrics: GatewayMetrics;
   readonly clock: Clock;
 }
 
-/** Applies `log.level`. A log without `setLevel`, such as that of a test, keeps its level. */
+/** Applies `log.level`. A log without `setLevel` keeps its level. Tests use such logs. */
 export function logLevel(log: Partial<Pick<BatchedLog, "setLevel">>): ReloadPart {
   return { prepare: (next) => () => log.setLevel?.(next["log.level"]) };
 }
@@ -55,7 +55,7 @@ export class Reloading {
   #running: Config;
   #generation = 1;
   #current: Promise<ReloadOutcome> | undefined;
-  /** The reload that starts when the current reload ends. All requests for a reload until then share it. */
+  /** The next reload. It starts when the current reload ends. All calls of `reload` before that share it. */
   #next: Promise<ReloadOutcome> | undefined;
 
   constructor(config: Config, parts: ReloadParts) {
@@ -139,12 +139,18 @@ export class Reloading {
   }
 }
 
-/** Adds the changed settings that need a restart. They keep their old values until then, which may be why a rule is broken. */
+/**
+ * Adds the names of the changed settings that need a restart. A reload does not change these settings. Their old values may be
+ * the reason why a rule is broken.
+ */
 function withHint(problems: readonly string[], { needRestart }: Reload): string[] {
   return needRestart.length === 0 ? [...problems] : [...problems, `these changes need a restart: ${needRestart.join(", ")}`];
 }
 
-/** Number of hexadecimal digits of the hash: 48 bits. A metric value is a double, which holds integers of up to 53 bits. */
+/**
+ * Length of the configuration hash, in hexadecimal digits. The 12 digits are 48 bits. They fit into a metric value, which is a
+ * double and holds integers of up to 53 bits.
+ */
 const HASH_DIGITS = 12;
 
 /** Returns a hash of all settings that are not secret. */

@@ -47,7 +47,7 @@ export interface RequestPath extends Pick<PublicListeners, "edgeUrl" | "grpcUrl"
   close(): Promise<void>;
 }
 
-/** Opens the public listeners and everything behind them. Throws `ListenError`. */
+/** Opens the public listeners, with their RPC server and pipeline. Throws `ListenError`. */
 export async function openRequestPath(config: GatewayConfig, parts: RequestPathParts): Promise<RequestPath> {
   const { stores, backend, streams, revocations, keys, readiness, isStopping, log, metrics, clock } = parts;
   await using undo = new AsyncDisposableStack();

@@ -4,19 +4,19 @@ import { type NotifySocket, openNotifySocket } from "../transport/linux/notify-s
 
 /** The variables that the service manager sets (sd_notify(3), sd_watchdog_enabled(3)). */
 export interface ServiceVariables {
-  /** NOTIFY_SOCKET. */
+  /** NOTIFY_SOCKET: the address of the socket for messages to the service manager. */
   readonly notifySocket: string | undefined;
-  /** WATCHDOG_USEC. */
+  /** WATCHDOG_USEC: the timeout of the watchdog, in µs. */
   readonly watchdogMicroseconds: string | undefined;
   /** WATCHDOG_PID. If this variable is set, the watchdog watches only the process with this id. */
   readonly watchdogPid: string | undefined;
 }
 
-/** Interval at which a changed status is sent, in ms. */
+/** Interval of the status check, in ms. A changed status is sent to the service manager. */
 const STATUS_INTERVAL_MS = 1000;
 
 /**
- * Tells the service manager what the gateway does (sd_notify(3)). Without NOTIFY_SOCKET, does nothing.
+ * Reports the state of the gateway to the service manager (sd_notify(3)). Without NOTIFY_SOCKET, does nothing.
  *
  * The watchdog message comes from a timer of the event loop. So the service manager restarts a gateway whose event loop is
  * blocked.
@@ -32,7 +32,7 @@ export class ServiceManager {
     this.#watchdogMs = watchdogInterval(variables);
   }
 
-  /** Call this when the gateway serves. `notReady` returns the reasons why it is not ready. */
+  /** Call this when the ports are open. `notReady` returns the reasons why it is not ready. */
   started(notReady: () => readonly string[]): void {
     if (this.#socket === undefined) return;
     this.#status = statusOf(notReady());

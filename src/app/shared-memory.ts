@@ -10,18 +10,18 @@ export function needsSharedMemory(config: Config): boolean {
 }
 
 /**
- * The memory for reservations and buckets that the processes of one gateway share: a supervisor and its workers, and the
- * processes before and after an upgrade.
+ * Memory that the processes of one gateway share. It contains stores, such as the reservations and the buckets. The processes
+ * are a supervisor and its workers, and the predecessor and the successor of an upgrade.
  */
 export class SharedMemory implements Disposable {
   readonly fd: number;
 
-  /** `fd`: the descriptor of memory that another process of this gateway has created. */
+  /** `fd`: the fd of memory that another process of this gateway has created. Default: new memory. Throws `StoreError`. */
   constructor(fd: number = create()) {
     this.fd = fd;
   }
 
-  /** Closes the descriptor. The mapped memory stays. */
+  /** Closes the fd. The mapped memory stays. */
   [Symbol.dispose](): void {
     closeSync(this.fd);
   }

@@ -10,7 +10,7 @@ import { readIdentity } from "./listeners.ts";
 import { publicTable, redisTlsFiles } from "./options.ts";
 import { upstreamSettings } from "./upstream-settings.ts";
 
-/** Checks that read files or build parts of the gateway. A start makes them, but loading the configuration does not. */
+/** Checks that read files or build parts of the gateway. They run at the start, not when the configuration is loaded. */
 const CHECKS: readonly ((config: Config, clock: Clock) => unknown)[] = [
   (config) => loadSeeds(config),
   (config, clock) => readIdentity(config, clock),

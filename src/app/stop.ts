@@ -25,8 +25,8 @@ export interface StopParts {
    */
   readonly drainListeners: (streams: number) => Promise<void>;
   /**
-   * Set if another process has taken over. `retire` closes the ports and leaves all connections open. `handOver` is called when
-   * all calls are answered. It hands the kept answers over to the other process.
+   * Set if a successor has taken over. `retire` closes the ports and leaves all connections open. `handOver` sends the kept
+   * answers to the successor. It is called when all calls are answered, or after `deadlineMs`.
    */
   readonly succession?: { readonly retire: () => void; readonly handOver: () => Promise<void> } | undefined;
   /** Closes all parts of the gateway. */
@@ -44,7 +44,7 @@ export interface StopParts {
 const RETIREMENT_MS_MIN = 1000;
 
 /**
- * The stop of the gateway, in this order:
+ * Stops the gateway in these steps:
  *
  * 1. For `drainMs`, the gateway is not ready. Everything still works.
  * 2. For `spreadMs`, the streams end with SHUTTING_DOWN, one after the other. Commands still work.
@@ -86,10 +86,10 @@ export class Stop {
   }
 
   /**
-   * Stops this process after another one has taken over. New connections go to the other process.
+   * Stops this process after its successor has taken over. New connections go to the successor.
    *
-   * Calls on open connections are still answered. New streams on these connections are accepted until the gateway ends its last
-   * streams.
+   * Calls on open connections are still answered. New streams on open connections are refused when `spread` has ended
+   * and `RETIREMENT_MS_MIN` has passed.
    */
   async #replace(
     { settings, hub, drainListeners, close, readiness, clock, sleep, log }: StopParts,

@@ -88,13 +88,16 @@ export interface Estate {
   readonly config: Config;
   readonly stores: Stores;
   readonly memory: SharedMemory | undefined;
-  /** The ports of the public listeners. Other processes of the gateway can already listen on them. */
+  /** The ports of the public listeners. They already have SO_REUSEPORT, so a successor can listen on them. */
   readonly ports: Readonly<Record<"edge" | "grpc", number>>;
   readonly admin: Listener;
   readonly events: Pick<EventPath, "checkpoint" | "privateListener">;
 }
 
-/** Returns what a successor gets. Lets it listen on the ports of the admin and private listeners. Throws `UpgradeError`. */
+/**
+ * Returns what a successor gets. Lets the successor also listen on the ports of the admin and private listeners. Throws
+ * `UpgradeError` if the successor could not get the same stores or events.
+ */
 export function bequeath({ config, stores, memory, ports, admin, events }: Estate): Inheritance {
   if (needsSharedMemory(config) && memory === undefined)
     throw new UpgradeError("the stores are in the private memory of this process: restart the gateway instead");

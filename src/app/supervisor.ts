@@ -48,7 +48,7 @@ export interface SupervisorOptions extends GatewayOptions {
  * Starts a gateway with several worker processes. This process is the supervisor: it has the push feed, the hub, the replay
  * buffers, the admin listener and the configuration. The workers accept connections, run the pipeline and hold the streams.
  *
- * Throws as `startGateway` does, and `WorkerError` if a worker cannot start.
+ * Throws the same errors as `startGateway`. Also throws `WorkerError` if a worker cannot start.
  */
 export async function startSupervisor(options: SupervisorOptions): Promise<ReplaceableGateway> {
   const { log, workers, clock = systemClock } = options;
@@ -216,8 +216,11 @@ interface Start {
 }
 
 /**
- * Returns the start message of a worker. `addresses` are the addresses of the first worker. All later workers use its ports. For
- * the first worker, `addresses` is `undefined`: it opens the ports without SO_REUSEPORT, and fails if another program uses one.
+ * Returns the start message of a worker. `addresses` are the addresses of the first worker. All later workers use the ports of
+ * the first worker.
+ *
+ * For the first worker, `addresses` is `undefined`. The first worker opens the ports without SO_REUSEPORT. So it fails if another
+ * program uses one of the ports.
  */
 function startMessage(config: Config, { addresses, ...start }: Start): ToWorker {
   if (addresses === undefined) return { type: "start", config, ...start };

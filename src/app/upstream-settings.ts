@@ -21,7 +21,7 @@ export function upstreamSettings(config: Config): UpstreamSettings {
     responseTimeoutMs: config["backend.response_timeout_ms"],
     retriesMax: config["backend.retries_max"],
     retryBudgetPercent: config["backend.retry_budget_percent"],
-    // Each worker counts only its own backend calls. So each worker gets an equal part of both limits.
+    // Each worker counts only its own backend calls. So it gets an equal part of `requests_max` and of `pending_max`.
     requestsMax: Math.ceil(config["backend.requests_max"] / workers),
     pendingMax: Math.ceil(config["backend.pending_max"] / workers),
     panicPercent: config["backend.panic_percent"],

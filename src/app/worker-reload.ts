@@ -9,7 +9,7 @@ export interface WorkerReloadParts {
   readonly failed: (problem: string) => void;
 }
 
-/** Reloads the configuration of a worker, in two phases: the supervisor commits what all workers have prepared. */
+/** Reloads the configuration of a worker. First, each worker prepares the configuration. Then the supervisor lets all commit. */
 export class WorkerReload {
   readonly #own: WorkerReloadParts;
   /** The parts that use the configuration; `undefined` until the worker has started. */

@@ -5,7 +5,7 @@ import type { UpgradeOutcome } from "../core/upgrade.ts";
 export interface WorkerReplacementParts {
   /** Replaces all workers, one after the other. Resolves to their number. `undefined` if the gateway has no workers. */
   readonly replace: (() => Promise<number>) | undefined;
-  /** Returns the reason why no worker may be replaced now. */
+  /** Returns the reason why the workers must not be replaced now. Returns `undefined` if there is none. */
   readonly obstacle: () => string | undefined;
   readonly log: Log;
 }
@@ -22,7 +22,7 @@ export class WorkerReplacement {
     this.#parts = parts;
   }
 
-  /** The reason why no process of the gateway may be replaced now; `undefined` while no workers are being replaced. */
+  /** The reason to refuse a reload or an upgrade while the workers are being replaced. Otherwise `undefined`. */
   get activity(): string | undefined {
     return this.#isRunning ? "workers are being replaced" : undefined;
   }

@@ -10,7 +10,7 @@ import { UsageError } from "./arguments/usage-error.ts";
 import { EXIT } from "./exit-code.ts";
 import { reportFailure } from "./failure.ts";
 
-/** Maximum size of an answer that is read, in bytes. Every answer of a gateway is shorter. */
+/** Maximum size of an answer, in bytes. A longer answer does not come from a gateway, so it counts as empty. */
 const ANSWER_BYTES_MAX = 4 * 1024 * 1024;
 
 export interface AdminAnswer {
@@ -21,8 +21,8 @@ export interface AdminAnswer {
 }
 
 /**
- * Runs a command that asks an admin listener once. `ask` sends the request, and returns the exit code. `timeout`: the default of
- * `--timeout`, such as `5m`.
+ * Runs a command that sends one request to an admin listener. `ask` sends the request, and returns the exit code of the command.
+ * `timeout`: the default of `--timeout`, such as `5m`.
  */
 export async function runAdminCommand(
   spec: CommandSpec,
@@ -40,7 +40,7 @@ export async function runAdminCommand(
   }
 }
 
-/** Sends a JSON body to a path on an admin listener. Resolves to the same values as `askAdmin`. */
+/** Sends a JSON body to an admin listener. Resolves to its answer, or to an error text if it gives no usable answer. */
 export function postAdmin(url: URL, timeoutMs: number, body: object): Promise<AdminAnswer | string> {
   const headers = { "content-type": "application/json" };
   return askAdmin(url, timeoutMs, { method: "POST", headers, body: JSON.stringify(body) });
@@ -66,7 +66,7 @@ function settingsOf(parsed: Arguments): string[] {
   return ["config", "set"].flatMap((name) => parsed.values(name).flatMap((value) => [`--${name}`, value]));
 }
 
-/** Sends a request to an admin listener. Resolves to its answer, or to a text for operators if there is none. */
+/** Sends a request to an admin listener. Resolves to its answer, or to an error text if it gives no usable answer. */
 export async function askAdmin(url: URL, timeoutMs: number, init: BunFetchRequestInit = {}): Promise<AdminAnswer | string> {
   try {
     // The admin listener is in the local network. So the request must not go through a proxy for the internet.

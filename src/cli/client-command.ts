@@ -23,9 +23,9 @@ export interface ClientContext {
   readonly trace: Trace | undefined;
   /** Aborts at the first SIGINT, SIGTERM or SIGHUP. */
   readonly signal: AbortSignal;
-  /** The URL of the gateway, for error messages. */
+  /** The URL of the gateway. It is `DEFAULT_URL` until the command selects a gateway. */
   url: string;
-  /** The message type of `call`, for error messages. */
+  /** The message type that `sallyport call` sends, for error messages. `undefined` for other commands. */
   messageType: string | undefined;
 }
 
@@ -74,7 +74,7 @@ function interruptedText({ messageType }: ClientContext): string {
   return messageType === undefined ? "interrupted" : "interrupted; the command may have been executed";
 }
 
-/** Returns an AbortSignal that aborts at the first SIGINT, SIGTERM or SIGHUP. The second of these ends the process. */
+/** Returns an AbortSignal that aborts at the first SIGINT, SIGTERM or SIGHUP. The second signal ends the process. */
 function stopped(): AbortSignal {
   const controller = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {

@@ -14,7 +14,7 @@ import { SERVE_DEFAULTS } from "./serve-defaults.ts";
 export interface CheckOptions {
   /** The options `--config` and `--set`. */
   readonly argv: readonly string[];
-  /** Default: the variables of this process. */
+  /** Default: the environment variables of this process. */
   readonly env?: Environment;
   readonly isProbing?: boolean;
 }

@@ -5,7 +5,7 @@ import { EXIT, type ExitCode } from "./exit-code.ts";
 import type { Output } from "./output/output.ts";
 import { SERVE_DEFAULTS } from "./serve-defaults.ts";
 
-/** Width of the column of values, in characters. A longer value shifts the source of its setting to the right. */
+/** Width of the first column, in characters. It contains the setting and its value. The second column names the source. */
 const VALUE_WIDTH = 56;
 
 /** `sallyport config print`: prints each setting with its value and its source. Problems go to standard error. */
@@ -22,7 +22,7 @@ function entryOf({ key, value, source, isHidden }: ReportedSetting): readonly [s
   return [key, { value: isHidden ? null : (value ?? null), source, ...(isHidden && { is_secret: true }) }];
 }
 
-/** Returns lines of TOML. Secrets, and settings without a value, become comments. Each table of a list has its own line. */
+/** Returns a setting as TOML. A secret or a setting without a value becomes a comment. Each table of a list has its own line. */
 function linesOf({ key, value, source, isHidden, itemSources }: ReportedSetting, { style }: Output): readonly string[] {
   if (value === undefined) return [style.faint(`# ${key} is not set`)];
   const line = (text: string, from: string) => `${text.padEnd(VALUE_WIDTH)}  ${style.faint(`# ${from}`)}`;

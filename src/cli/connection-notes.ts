@@ -2,7 +2,7 @@ import type { StateDetail, SubscriptionState } from "../client/subscription-even
 import type { ClientContext } from "./client-command.ts";
 import { failureOf } from "./session/failure-report.ts";
 
-/** Prints notes on standard error when the connection of `listen` opens, is lost, and opens again. */
+/** Prints notes on standard error when the connection of `sallyport listen` opens, is lost, and opens again. */
 export class ConnectionNotes {
   readonly #context: ClientContext;
   readonly #end: () => void;

@@ -12,7 +12,7 @@ import { generateDeviceKey } from "../client/webcrypto-key.ts";
 import { EventReader } from "./event-reader.ts";
 import { describe, ScenarioSteps, type StepResult, UnexpectedResult } from "./scenario-steps.ts";
 
-/** The scenario of `sallyport demo`. Two clients use a gateway over the network, from their login until the gateway stops. */
+/** This file contains the scenario of `sallyport demo`: two clients use a gateway, from their login until the gateway stops. */
 
 export interface ScenarioParts {
   /** Base URL of the gateway's RPC and public REST. */

@@ -86,8 +86,8 @@ interface StarterParts {
 }
 
 /**
- * Returns the function that starts a gateway. All gateways that this function starts share one checkpoint of the push feed, so
- * that clients can resume after a restart.
+ * Returns a function that starts a gateway. All gateways that the returned function starts share one checkpoint of the push feed.
+ * So clients can resume after a restart of the gateway.
  */
 function starter({ backend, log, metrics, page }: StarterParts): StartGateway {
   const checkpoints = new MemoryCheckpoint();

@@ -3,7 +3,7 @@ import { messageOf } from "../core/cause.ts";
 import { ListenError } from "../core/listen.ts";
 import { StoreError, TlsFilesError, UpgradeError, WorkerError } from "../core/start-error.ts";
 
-/** The setting of each listener's address. The keys are the listener names in a `ListenError`. */
+/** For each listener name in a `ListenError`: the setting that contains the address of the listener. */
 const LISTEN_SETTINGS: Readonly<Record<string, string>> = {
   "the edge": "edge.listen",
   "the gRPC listener": "grpc.listen",

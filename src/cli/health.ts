@@ -27,7 +27,7 @@ function report(answer: AdminAnswer | string): number {
   return EXIT.done;
 }
 
-/** Returns the problem, or `undefined` if the gateway is alive or ready. */
+/** Returns the error text. Returns `undefined` if `status` is in `GOOD` and the HTTP status is 200. */
 function problemOf({ httpStatus, status, reasons }: AdminAnswer): string | undefined {
   if (!GOOD.includes(status)) return [status, ...reasons].join("; ");
   return httpStatus === 200 ? undefined : `${status}, with HTTP status ${httpStatus}`;

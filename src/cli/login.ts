@@ -19,7 +19,7 @@ import { LOGIN } from "./specs/login.ts";
 
 export const HELP = helpOf(LOGIN);
 
-/** Maximum number of codes that a user can enter. If the last one is also wrong, the command fails. */
+/** After this many wrong codes, the command fails. */
 const CODES_MAX = 3;
 const ALGORITHMS: readonly KeyAlgorithm[] = ["EdDSA", "ES256"];
 
@@ -44,7 +44,7 @@ export function run(args: readonly string[]): Promise<number> {
   });
 }
 
-/** Logs in by a call that needs no code. */
+/** Logs in without an e-mail code, for example as a guest. */
 async function logInByPath(context: ClientContext, request: LoginRequest, call: PathLoginCall): Promise<ExitCode> {
   const { algorithm, metadata } = request;
   const { fetch, signal } = context;
@@ -104,7 +104,7 @@ async function start(context: ClientContext, request: LoginRequest, email: strin
   return pending;
 }
 
-/** Returns the login with the id of `--challenge`. Without this option, returns the login that the last `--email` started. */
+/** Returns the login whose challenge id `--challenge` contains. Default: the login that the last `--email` started. */
 async function pendingOf(context: ClientContext, args: Arguments): Promise<PendingLogin> {
   const stored = await context.profile.pendingLogin();
   const challengeId = args.value("challenge") ?? stored?.challengeId;
@@ -117,7 +117,7 @@ async function pendingOf(context: ClientContext, args: Arguments): Promise<Pendi
   return { challengeId, url, email: own?.email ?? "" };
 }
 
-/** Selects the gateway of `--url`, else of the profile, else of `DEFAULT_URL`. Resolves to its URL. */
+/** Resolves to the URL of the gateway: `--url`, else the URL of the profile, else `DEFAULT_URL`. */
 async function chosenUrl(context: ClientContext, { args }: LoginRequest): Promise<string> {
   const given = args.value("url");
   const url = given === undefined ? ((await context.profile.login())?.url ?? DEFAULT_URL) : parseGatewayUrl(given);
@@ -125,7 +125,7 @@ async function chosenUrl(context: ClientContext, { args }: LoginRequest): Promis
   return url;
 }
 
-/** Selects the gateway of the login. Rejects if the server at the URL is no gateway. */
+/** Uses the gateway at `url` for the login. Rejects if the server at this URL is not a gateway. */
 async function useUrl(context: ClientContext, url: string): Promise<void> {
   context.url = url;
   await checkGateway(context);
@@ -167,7 +167,8 @@ async function complete(
   code: string,
 ): Promise<ExitCode> {
   const { profile, fetch, signal } = context;
-  // A code works only once. If the profile's folder is not writable, this write fails, and the code is not used.
+  // This write comes before the code is sent, because a code works only once. If the profile's folder is not writable, the write
+  // fails, and the code stays valid.
   await profile.savePendingLogin({ challengeId, url, email });
   const jwk = await newPrivateJwk(algorithm);
   const deviceKey = await deviceKeyOf(jwk);
@@ -176,7 +177,7 @@ async function complete(
   return keep(context, { url, email: email || undefined, deviceSessionId, jwk }, { algorithm, deviceKey });
 }
 
-/** Stores the session with its new key, and prints it. */
+/** Stores the session and its new key in the profile. Prints the ids of the session and of the key. */
 async function keep(
   { profile, output }: ClientContext,
   login: Login,

@@ -1,6 +1,6 @@
 import type { FeedCheckpoint, FeedCheckpointStore } from "../core/feed-checkpoint.ts";
 
-/** Keeps the position in the push feed in memory, so that clients can resume after a restart within the same process. */
+/** Keeps the checkpoint of the push feed in memory. `sallyport dev` restarts its gateway in the same process. */
 export class MemoryCheckpoint implements FeedCheckpointStore {
   #checkpoint: FeedCheckpoint | undefined;
 

@@ -4,8 +4,8 @@ import { systemClock } from "../core/clock.ts";
 import { Predecessor } from "../upgrade/predecessor.ts";
 
 /**
- * Returns true if this process was started to replace a running gateway. Deletes the variable that marks it, so that child
- * processes do not inherit the variable.
+ * Returns true if this process was started to replace a running gateway. Deletes `UPGRADE_VARIABLE` from `env`, so that child
+ * processes do not inherit this variable.
  */
 export function takeUpgradeMark(env: Record<string, string | undefined>): boolean {
   const isMarked = env[UPGRADE_VARIABLE] !== undefined && process.send !== undefined;
@@ -13,7 +13,7 @@ export function takeUpgradeMark(env: Record<string, string | undefined>): boolea
   return isMarked;
 }
 
-/** Returns the running gateway that this process replaces. That gateway has started this process. */
+/** Opens the channel to the predecessor. The predecessor has started this process. */
 export function connectPredecessor(): Predecessor {
   return new Predecessor({
     channel: {

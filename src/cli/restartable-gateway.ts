@@ -4,10 +4,10 @@ import { type ListenAddress, ListenError } from "../core/listen.ts";
 import type { ReloadOutcome } from "../core/reload.ts";
 import type { Log } from "../core/telemetry.ts";
 
-/** Starts one gateway with this configuration. `restart` may be called at any time. */
+/** Starts a gateway with this configuration. `restart` restarts the gateway, and may be called at any time. */
 export type StartGateway = (config: Config, restart: () => void) => Promise<Gateway>;
 
-/** Maximum number of attempts to open the ports at a restart. Another process may use a port for a moment. */
+/** Maximum number of attempts to open the ports at a restart. An attempt fails if another process uses a port for a moment. */
 const ATTEMPTS_MAX = 20;
 const RETRY_MS = 100;
 

@@ -23,7 +23,10 @@ const COLUMNS: Readonly<Record<string, (route: ReportedRoute) => string>> = {
   "written in": ({ source }) => source,
 };
 
-/** `sallyport routes`: prints the route table that the gateway uses. The problems of a wrong configuration go to standard error. */
+/**
+ * `sallyport routes`: prints the route table that the gateway uses. If the configuration is invalid, prints only its problems, to
+ * standard error.
+ */
 export async function printRoutes(argv: readonly string[], output: Output, isJson: boolean): Promise<ExitCode> {
   const resolution = resolveConfig({ argv, overrides: SERVE_DEFAULTS });
   const { problems } = resolution;
@@ -45,7 +48,7 @@ function withMessageType({ name, ...route }: ReportedRoute): object {
   return { message_type: name, ...route };
 }
 
-/** Returns the table of routes, or one line if there are none. */
+/** Returns the routes as a text table. `first` is the title of its first column. Without routes, returns `no <first>s`. */
 function tableOf(first: string, routes: readonly ReportedRoute[], { style }: Output): string {
   if (routes.length === 0) return `no ${first}s\n`;
   const columns = [[first, ({ name }: ReportedRoute) => name] as const, ...Object.entries(COLUMNS)]

@@ -41,7 +41,7 @@ sallyport upgrade --help).
 Exit codes: 0 after a stop; 1 if calls were aborted at shutdown.deadline_ms, or if the start failed; 2 if the
 configuration is invalid.`;
 
-/** Returns the configuration. If `workers.count` is `auto`, replaces it by the number of workers. */
+/** Returns the configuration with the number of workers in place of `workers.count = auto`. */
 function withCount(config: Config, workers: number): Config {
   return config["workers.count"] === "auto" ? { ...config, "workers.count": workers } : config;
 }
@@ -112,7 +112,7 @@ function keyFiles(config: Config): string[] {
   return paths.filter((path) => path !== undefined);
 }
 
-/** Returns the timer; `undefined` if the interval is 0. */
+/** Calls `check` every `intervalMs`, and returns the timer. Does nothing if `intervalMs` is 0. */
 function watchEvery(intervalMs: number, check: () => void): Timer | undefined {
   return intervalMs === 0 ? undefined : setInterval(check, intervalMs).unref();
 }

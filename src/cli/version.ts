@@ -12,7 +12,7 @@ Example:
 
   sallyport version`;
 
-/** `sallyport version`: prints the versions. */
+/** `sallyport version`: prints the version and commit of Sallyport, and the version of Bun. */
 export async function run(args: readonly string[]): Promise<number> {
   if (args.length > 0) {
     console.error("sallyport version: unexpected argument; the command takes no arguments");

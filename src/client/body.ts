@@ -13,7 +13,8 @@ export async function readBody(response: Response, bytesMax: number): Promise<Ui
 }
 
 /**
- * Yields the chunks of a body. Cancels the body if the iteration ends early. In some browsers, a `ReadableStream` is not iterable.
+ * Yields the chunks of a body. Cancels the body if the iteration ends early. Some browsers cannot iterate over a
+ * `ReadableStream` directly.
  */
 export async function* chunksOf(body: ReadableStream<Uint8Array> | null): AsyncGenerator<Uint8Array, void, undefined> {
   const reader = body?.getReader();

@@ -22,7 +22,7 @@ export class CallSignal {
     return this.#controller.signal;
   }
 
-  /** Returns the error of the call. After an abort, this is the signal's reason, because runtimes throw different errors. */
+  /** Returns the error of the call. Runtimes throw different errors after an abort, so the signal's reason replaces them. */
   errorOf(thrown: unknown): ConnectError {
     return ConnectError.from(this.signal.aborted ? this.signal.reason : thrown);
   }

@@ -81,8 +81,8 @@ export class SallyportClient {
    * Sends a command and resolves to the backend's answer. A business error is also an answer, with its own `resultCode`.
    *
    * If `execute` rejects, the command may have been executed. This is also true for a refusal, because refusals are not signed.
-   * - With an `idempotencyKey`, the command is sent again after a failure that may be temporary. The option `idempotencyKey` says
-   *   under which conditions it is still executed only once.
+   * - With an `idempotencyKey`, the command is sent again after a failure that may be temporary. The documentation of this option
+   *   lists the conditions under which the command is executed only once.
    * - Without a key, the command is sent again only after a refusal of its timestamp. A signed event must also prove that the
    *   gateway did not admit the first request.
    */
@@ -94,8 +94,9 @@ export class SallyportClient {
    * Delivers the events for this session, for its user, and for all clients. Each event is delivered once and in order. If
    * events may be lost, a `resync` is delivered.
    *
-   * The subscription reconnects and resumes. It changes the transport if streams do not work in the network. Subscriptions of
-   * a client that are at the same position share one stream. In browsers, tabs with the same session share it, too.
+   * The subscription reconnects and resumes. It changes the transport if streams do not work in the network. If several
+   * subscriptions of a client are at the same position, they share one stream. In browsers, tabs with the same session share it,
+   * too.
    */
   subscribe(options: SubscribeOptions = {}): Subscription {
     return this.#subscriptions.open(options);

@@ -54,7 +54,7 @@ export class CommandSender {
     }
   }
 
-  /** Sends a command again only if the gateway cannot have admitted the first request. */
+  /** Sends a command. Repeats it once, and only if the gateway cannot have admitted the first request. */
   async #sendOnce(command: Command, options: ExecuteOptions): Promise<CommandResult> {
     const { clock } = this.#parts.signer;
     const [timestampMs, elapsedMs] = [clock.now(), clock.stopwatch()];
@@ -87,7 +87,7 @@ export class CommandSender {
     }
   }
 
-  /** Signs and sends a request with a new id. Sets the clock from the answer. */
+  /** Signs and sends a request with a new id. Sets `signer.clock` from the timestamp of the answer. */
   async #attempt(command: Command, options: ExecuteOptions, timestampMs?: number): Promise<CommandResult> {
     const { signer, calls } = this.#parts;
     const { idempotencyKey } = options;

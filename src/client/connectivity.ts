@@ -11,7 +11,7 @@ export interface Connectivity {
 
 /**
  * The connectivity that a browser reports: `navigator.onLine`, its events, and the visibility of the page. Outside a browser,
- * the device counts as online. The globals are looked up at run time, because Node does not have all of them.
+ * the device counts as online. `navigator` and `document` are looked up at run time, because not every runtime has them.
  */
 export const browserConnectivity: Connectivity = {
   isOffline: () => globalThis.navigator?.onLine === false,

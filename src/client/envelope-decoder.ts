@@ -1,7 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { joinBytes } from "./bytes.ts";
 
-/** One message of a stream: Connect, "Streaming-RPC"; gRPC, "Length-Prefixed-Message". */
+/** One message of a stream. Specified in Connect, "Streaming-RPC", and in gRPC, "Length-Prefixed-Message". */
 export interface StreamEnvelope {
   /** The first byte. The meaning of its bits depends on the protocol. */
   readonly flags: number;

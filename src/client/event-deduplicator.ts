@@ -32,7 +32,7 @@ export class EventDeduplicator {
     return new StreamFilter(this, lastDropped);
   }
 
-  /** Returns the number of a delivered event: 1 for the first one. Returns `undefined` if the event is not remembered. */
+  /** Returns the place of an event in the order of delivery, from 1. Returns `undefined` if the event is not remembered. */
   orderOf(content: string): number | undefined {
     return this.#orderByContent.get(content);
   }
@@ -44,7 +44,7 @@ export class EventDeduplicator {
   }
 }
 
-/** Drops replayed events in one stream. If several streams are open at the same time, each stream delivers an event once. */
+/** Drops replayed events in one stream. If several streams are open at the same time, each of them delivers the event once. */
 export class StreamFilter {
   readonly #deduplicator: EventDeduplicator;
   readonly #lastDropped: number;

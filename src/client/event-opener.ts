@@ -10,7 +10,7 @@ import type { VerifiedEvent } from "./verify.ts";
 /** Default of FetchEvents' `wait_ms`: proto/README.md, "FetchEvents". */
 const WAIT_MS = 25_000;
 
-/** Signs requests for events and opens their streams. Sets the clock from the signed events. */
+/** Signs requests for events and sends them. Sets the clock from the signed events that arrive. */
 export class EventOpener {
   readonly #signer: RequestSigner;
   readonly #calls: SignedCalls;

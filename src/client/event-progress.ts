@@ -14,7 +14,7 @@ const EVENTS_MIN = 4096;
 const OLDER_MS_MAX = 10 * 60_000;
 
 /**
- * The position of one subscription, for all its streams, transports and gateways. It decides which events are new.
+ * Keeps the position of one subscription, for all its streams, transports and gateways. Decides which events are new.
  *
  * An event can arrive again: the gateway repeats it, or a proxy replays it from another stream. These events are dropped:
  * - an event that was accepted before;
@@ -59,8 +59,8 @@ export class EventProgress {
    * Takes the next event of the stream. Returns the events to deliver:
    * - `undefined` if the event is a duplicate or a replay.
    * - An empty list for the first event of a stream that did not resume.
-   * - A resync and the event, if the event is the next one after such a first event and is no resync itself.
-   * - Otherwise, only the event.
+   * - A resync, then the event, for the second event of a stream that did not resume.
+   * - Only the event, in all other cases and if the event itself is a resync.
    */
   accept(event: VerifiedEvent): SubscriptionEvent[] | undefined {
     const content = contentOf(event);

@@ -8,7 +8,7 @@ import type {
   SubscriptionState,
 } from "./subscription-event.ts";
 
-/** Limits of one queue. A single event may be larger than `BYTES_MAX`. */
+/** Limits of one queue: the number and the total size of its events. A single event may be larger than `BYTES_MAX`. */
 const EVENTS_MAX = 1000;
 const BYTES_MAX = 4 * 1024 * 1024;
 /** Estimated memory of an event without its payload, in bytes. */
@@ -153,7 +153,7 @@ export class EventQueue implements Subscription {
 
   #push(event: SubscriptionEvent, isWanted: boolean): boolean {
     const last = this.#events.at(-1);
-    // A gateway event that the app does not want is kept only for its position. Of several in sequence, the last is kept.
+    // A gateway event that the app does not want is kept only for its position. Of several such events in a row, the last is kept.
     if (!isWanted && last !== undefined && !this.#isWanted(last)) this.#events.pop();
     else if (this.#events.length >= EVENTS_MAX || (this.#bytes > 0 && this.#bytes + bytesOf(event) > BYTES_MAX)) return false;
     else if (isWanted) this.#bytes += bytesOf(event);
@@ -177,7 +177,7 @@ function bytesOf({ payloadBytes }: SubscriptionEvent): number {
   return 2 * payloadBytes.byteLength + OVERHEAD_BYTES;
 }
 
-/** Reports an error of the app's handler as uncaught, so that it does not disturb the stream. */
+/** Calls a handler of the app. Reports an error of the handler as uncaught, so that the error does not disturb the stream. */
 function callSafely(run: () => void): void {
   try {
     run();

@@ -19,7 +19,7 @@ export interface FetchTransportOptions {
 
 const UNARY_TYPE = "application/proto";
 const STREAM_TYPE = "application/connect+proto";
-/** Flags of the messages of a stream: Connect, "Streaming-Response". */
+/** Flags of the messages of a stream (Connect protocol, "Streaming-Response"). */
 const COMPRESSED = 1;
 const END_STREAM = 2;
 
@@ -137,7 +137,8 @@ function parse<D extends DescMessage>(schema: D, bytes: Uint8Array): MessageShap
 }
 
 /**
- * Yields the messages of a stream. Throws the error with which the server ends the stream, or `unavailable` if it is cut off.
+ * Yields the messages of a stream. Throws the error with which the server ends the stream. Throws `unavailable` if the stream is
+ * cut off.
  */
 async function* messagesOf<D extends DescMessage>(
   schema: D,
@@ -154,7 +155,7 @@ async function* messagesOf<D extends DescMessage>(
   throw new ConnectError("the stream was cut off", Code.Unavailable);
 }
 
-/** Throws the error that the last message of a stream contains, if any: Connect, "EndStreamResponse". */
+/** If the last message of a stream contains an error, throws this error (Connect protocol, "EndStreamResponse"). */
 function finish(endStream: Uint8Array): void {
   const invalid = new ConnectError("invalid end stream", Code.Unknown);
   const json = payloadFromBytes(endStream);

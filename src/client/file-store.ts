@@ -13,15 +13,16 @@ const FILE_BYTES_MAX = 16 * 1024;
 const FORMAT = "sallyport-credentials-1";
 
 /**
- * Creates a store in a file, for Node and Bun. It stores only keys of `generateExportableDeviceKey`.
+ * Creates a credential store in a file, for Node and Bun. It stores only keys of `generateExportableDeviceKey`.
  *
  * The file has mode 600. A missing folder is created with mode 700. The file is replaced atomically: a crash leaves the old or
  * the new file.
  *
- * `load` and `save` reject with a `KeyStoreError` of code `store_unsafe` in these cases:
- * - The file is not a regular file.
- * - The file is a symbolic link, the file belongs to another user, or others have any permission for it (not on Windows).
- * - The folder belongs to another user, except root, or others may write into it (not on Windows).
+ * `load` and `save` reject with a `KeyStoreError` of code `store_unsafe` in these cases. On Windows, only the first is checked:
+ * - The file is not a regular file, or its folder is not a folder.
+ * - The file is a symbolic link.
+ * - The file belongs to another user, or other users have any permission for it.
+ * - The folder belongs to another user who is not root, or other users may write into it.
  */
 export function fileStore(path: string): CredentialStore {
   const file = resolve(path);
@@ -113,7 +114,7 @@ function checkFile(file: string, found: Stats): void {
   if (found.mode & OTHERS) throw unsafe(file, `has mode ${modeOf(found)}, expected 600`);
 }
 
-/** Resolves to false if the folder is missing. */
+/** Resolves to false if the folder is missing. Rejects with a `KeyStoreError` if the folder is unsafe. */
 async function checkFolder(folder: string): Promise<boolean> {
   const found = await stat(folder).catch(unlessMissing);
   if (found === undefined) return false;

@@ -14,8 +14,9 @@ const FINAL_REASONS: ReadonlySet<string | undefined> = new Set([
 const CLAIMS_MIN = 3;
 
 /**
- * Counts the final refusals in sequence. One final refusal does not end a subscription, because errors are not signed. A proxy can
- * forge one, and a restarted backend can send a wrong one. A verified event proves that the session exists, so it clears the count.
+ * Counts the final refusals in sequence. One final refusal does not end a subscription, because it may be wrong. Errors are not
+ * signed, so a proxy can forge them. A restarted backend can also answer wrongly. A verified event proves that the session exists,
+ * so it clears the count.
  */
 export class FinalRefusals {
   #claims = 0;

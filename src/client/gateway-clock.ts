@@ -15,7 +15,7 @@ export interface ServerTime {
   readonly nowMs: number;
   /** The gateway's setting `freshness.window_ms`. */
   readonly freshnessWindowMs: number | undefined;
-  /** From this time on (Unix ms), the gateway refuses each request whose timestamp is before this time. */
+  /** A time in Unix ms. Since this time, the gateway refuses every request with an earlier timestamp. */
   readonly admitsSinceMs: number;
 }
 
@@ -53,9 +53,10 @@ export class GatewayClock {
   }
 
   /**
-   * Starts a stopwatch. Returns a function that returns the elapsed time, in ms. This is the larger of two times:
-   * - by the wall clock, which can be set back;
-   * - by the monotonic clock, which can stop while the device sleeps.
+   * Starts a stopwatch. Returns a function that returns the elapsed time, in ms. Two clocks measure it, and the larger result
+   * counts:
+   * - the wall clock, which can be set back;
+   * - the monotonic clock, which can stop while the device sleeps.
    */
   stopwatch(): () => number {
     const [wallMs, monotonicMs] = [this.#deviceNow(), performance.now()];

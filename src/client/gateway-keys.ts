@@ -28,7 +28,7 @@ export interface GatewayKeysOptions {
 
 /** Maximum number of keys that are read from a key set. A gateway publishes at most three. A forged key set may have more. */
 const KEYS_MAX = 16;
-/** Minimum interval between two fetches for unknown key ids, so that forged key ids cause no flood of fetches. */
+/** Minimum interval between two fetches for unknown key ids, in ms. So forged key ids cause no flood of fetches. */
 const REFETCH_INTERVAL_MS = 10_000;
 /** Maximum age of a key set, in ms: proto/README.md, "Public REST". It limits how long a withdrawn key is accepted. */
 const AGE_MS_MAX = 5 * 60_000;
@@ -107,7 +107,7 @@ function keysOf(keySet: JsonValue): readonly JsonValue[] {
   return Array.isArray(keys) ? keys.slice(0, KEYS_MAX) : [];
 }
 
-/** Returns the 32 bytes of an Ed25519 public key (RFC 8037 2), or `undefined` if the JWK is another kind of key or weak. */
+/** Returns the 32 bytes of an Ed25519 public key (RFC 8037 2). Returns `undefined` for a weak key or another kind of JWK. */
 function publicKeyOf(jwk: JsonValue): Uint8Array | undefined {
   const x = textMember(jwk, "x");
   if (textMember(jwk, "kty") !== "OKP" || textMember(jwk, "crv") !== "Ed25519" || !x || !/^[A-Za-z0-9_-]{43}$/.test(x))

@@ -4,9 +4,8 @@ import type { Gateway } from "../gen/sallyport/v1/gateway_pb.ts";
 /**
  * Builds the descriptors of the service `Gateway` and of its messages from a table.
  *
- * The generated code decodes the same descriptors from an embedded descriptor file at run time. This file replaces that
- * decoder, which takes a third of a compressed client bundle. A test checks that the table and the generated code give equal
- * descriptors.
+ * The generated code gets the same descriptors in another way: it decodes an embedded descriptor at run time. This table is used
+ * instead, because the decoder takes a third of a compressed client bundle. A test checks that both ways give equal descriptors.
  */
 
 const PACKAGE = "sallyport.v1";

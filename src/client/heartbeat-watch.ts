@@ -2,10 +2,10 @@ import { numberMember } from "./json.ts";
 import type { StreamTiming } from "./stream-timing.ts";
 import type { VerifiedEvent } from "./verify.ts";
 
-/** The client raises a shorter announced heartbeat interval to this minimum, in ms. */
+/** Minimum heartbeat interval, in ms. If the gateway announces a shorter interval, the client uses this minimum. */
 const INTERVAL_MS_MIN = 100;
 const INTERVAL_MS_MAX = 10 * 60_000;
-/** Added to two heartbeat intervals, in ms, because a heartbeat may be late. */
+/** Number of ms that the client adds to two heartbeat intervals, because a heartbeat may be late. */
 const SLACK_MS = 1000;
 
 /**

@@ -74,8 +74,8 @@ export interface PathLogin extends SessionCredentials {
 }
 
 /**
- * Logs in by any call that registers a device key, such as a guest login, OIDC or a passkey. Rejects as `confirmEmailCode`
- * does. Also rejects with `RangeError` if `path` is not a path of the gateway.
+ * Logs in by any call that registers a device key, such as a guest login, OIDC or a passkey. Rejects with `RangeError`
+ * if `path` is not a path of the gateway, or if the public key does not have the form that its algorithm requires.
  */
 export async function login(options: PathLoginOptions): Promise<PathLogin> {
   const { path, fields, deviceKey, metadata } = options;

@@ -1,5 +1,5 @@
 /**
- * Loads @noble/ed25519, for runtimes without Ed25519 in WebCrypto. It is at least ten times slower than WebCrypto.
+ * Loads @noble/ed25519, for runtimes without Ed25519 in WebCrypto. The library is at least ten times slower than WebCrypto.
  *
  * The import is dynamic. So a bundler that splits code puts the library into a separate file, and only runtimes without Ed25519
  * load this file. SHA-512 comes from the package @noble/hashes, because React Native and pages over plain HTTP have no

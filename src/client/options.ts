@@ -18,8 +18,7 @@ export interface ExecuteOptions extends SendOptions {
    */
   readonly timeoutMs?: number | undefined;
   /**
-   * How a command with an `idempotencyKey` is tried again. `false` switches retries off. Default: the option `retry` of the
-   * client.
+   * How a command with an `idempotencyKey` is tried again. `false` disables retries. Default: the option `retry` of the client.
    */
   readonly retry?: RetryOptions | false | undefined;
   /**
@@ -40,7 +39,7 @@ export interface ExecuteOptions extends SendOptions {
   /**
    * Your own request id: 8 to 128 characters of `[A-Za-z0-9_-]`. Default: a new UUIDv7 for each attempt.
    *
-   * Use it for routes that do not keep answers. It switches automatic retries off. To retry a command that may have arrived,
+   * Use it for routes that do not keep answers. It disables automatic retries. To retry a command that may have arrived,
    * call `execute` again with the same id. The gateway then does not execute the command twice.
    * - `execute` rejects with `RepeatTooLateError` if the first attempt is older than `freshnessWindowMs`.
    * - The client remembers the time of the first attempt for at least the last 4096 ids.
@@ -63,6 +62,6 @@ export interface OpenStreamOptions extends StreamOptions {
 export interface FetchEventsOptions extends OpenStreamOptions {
   /** How long the gateway waits for the first event, in ms: 0 to 25,000. Default: 25,000. */
   readonly waitMs?: number | undefined;
-  /** Maximum number of events after `gateway.server_time`: 1 to 1000. Default: 100. */
+  /** Maximum number of events: 1 to 1000. The first event, `gateway.server_time`, does not count. Default: 100. */
   readonly eventsMax?: number | undefined;
 }

@@ -7,8 +7,8 @@ const DELAY_MS_MAX = 30_000;
 /** Minimum delay, in ms. It bounds the rate of requests if a proxy ends every stream immediately. */
 const DELAY_MS_MIN = 50;
 /**
- * Maximum delay that the gateway can ask for, in ms. A longer delay is shortened to it: errors are not signed, so a proxy can
- * forge them.
+ * Maximum delay that the gateway can ask for, in ms. A longer delay is shortened, because a proxy can forge it: errors are not
+ * signed.
  */
 const RETRY_AFTER_MS_MAX = 60_000;
 

@@ -26,7 +26,7 @@ const CONFIRM_MS = 1000;
 /** Interval of attempts while the platform reports no network, in ms. The report can be wrong. */
 const OFFLINE_RETRY_MS = 60_000;
 
-/** A stream that delivers each event once. It reconnects and resumes until it is closed or the gateway refuses for good. */
+/** A stream that delivers each event once. Reconnects and resumes until it is closed or `FinalRefusals` confirms a refusal. */
 export class ReconnectingStream implements Source {
   readonly #progress: EventProgress;
   readonly #parts: ReconnectingStreamParts;

@@ -2,7 +2,7 @@ import { type FillRandom, systemRandom } from "./bytes.ts";
 import { SallyportError } from "./errors.ts";
 import { RestError } from "./rest.ts";
 
-/** How `execute` tries a command with an `idempotencyKey` again. */
+/** How `execute` repeats a command that has an `idempotencyKey`. */
 export interface RetryOptions {
   /** Maximum number of attempts, including the first. 1 switches retries off. Default: 10. */
   readonly attemptsMax?: number | undefined;
@@ -16,8 +16,8 @@ export interface RetryOptions {
   /** Upper limit of each random delay, in ms. A delay that the gateway asks for is added. Default: 5000. */
   readonly delayMaxMs?: number | undefined;
   /**
-   * The `keep_answer_ms` of the route. No retry starts later than this time after the start of the call. Later, the gateway may
-   * have deleted the answer, and would execute the command again. Default: 60,000.
+   * The `keep_answer_ms` of the route. Retries start only within this time from the start of the call. After this time, the
+   * gateway may have deleted the answer, and would execute the command again. Default: 60,000.
    */
   readonly keepAnswerMs?: number | undefined;
 }
@@ -39,10 +39,11 @@ export function retryPolicy(ofClient: RetryOptions | false | undefined, ofCall: 
 }
 
 /**
- * Returns true if a newly signed attempt may get the answer: the answer was lost or not trusted, or the refusal may be
+ * Returns true if another attempt may get the answer. This is so if the answer was lost or not trusted, or if the refusal may be
  * temporary.
  *
- * Each attempt has a new request id. `REQUEST_REPLAYED` therefore means that a copy of the request reached the gateway first.
+ * Each attempt is newly signed and has a new request id. `REQUEST_REPLAYED` therefore means that a copy of the request reached
+ * the gateway first.
  */
 export function isWorthRetrying(error: unknown, signal: AbortSignal | undefined): boolean {
   if (signal?.aborted || !(error instanceof SallyportError)) return false;

@@ -17,7 +17,7 @@ class StreamGroup {
   readonly progress: EventProgress;
   readonly members = new Set<EventQueue>();
   source: Source | undefined;
-  /** The last event that the members have received. While a resync is delivered, `progress` is already at the event after it. */
+  /** The last event that all `members` have received. During a resync, `progress` is already at the event after the resync. */
   delivered: StreamPosition | undefined;
   state: SubscriptionState = "connecting";
   detail: StateDetail = {};

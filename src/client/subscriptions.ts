@@ -28,7 +28,7 @@ export interface StreamSettings {
   readonly firstEventMs?: number | undefined;
   /**
    * Upper limit of the first delay before a reconnect, in ms. Each delay is random below the limit. The limit doubles with each
-   * delay, up to 30 s. It is reset when a stream works. Default: 1000.
+   * delay, up to 30 s. The limit is reset when a stream works. Default: 1000.
    */
   readonly reconnectMs?: number | undefined;
   /** Shares one stream between the tabs of a browser that have the same session. Default: true. */

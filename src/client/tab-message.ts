@@ -13,12 +13,12 @@ export type TabMessage =
   | { readonly kind: "event"; readonly after: string | undefined; readonly event: SubscriptionEvent }
   | { readonly kind: "state"; readonly state: SubscriptionState };
 
-/** The version of the messages. Tabs with another version of the package use another channel. */
+/** The version of the messages. Tabs with another version of the messages use another channel. */
 export const TAB_MESSAGE_VERSION = 1;
 
 /**
- * Returns true for messages of this package. Other code of the same origin could send other messages on a channel of the same
- * name. This is not a security check, because such code could use the device key, too.
+ * Returns true for messages of this package. Other code of the same origin could send messages on a channel of the same name. This
+ * is not a security check, because such code could also use the device key.
  */
 export function isTabMessage(data: unknown): data is TabMessage {
   const { kind, event, silenceMs, state } = Object(data);

@@ -29,8 +29,8 @@ const WELCOME_MS = 2000;
 /** Maximum silence of the leading tab, in ms. It applies until a stream has announced the heartbeat interval. */
 const SILENCE_MS = 60_000;
 /**
- * The other tabs wait this much longer than the leading tab before they treat silence as a failure, in ms. So the leading tab
- * notices the silence first.
+ * The additional time, in ms, for which the other tabs wait before they treat silence as a failure. So the leading tab notices
+ * the silence first.
  */
 const LEADER_MS = 10_000;
 
@@ -39,7 +39,7 @@ const LEADER_MS = 10_000;
  * verified event to the other tabs. When the leading tab closes, the browser gives the lock to another tab, which resumes the
  * stream.
  *
- * A tab that missed an event opens its own stream. It closes this stream at the position of the leading tab.
+ * A tab that missed an event opens its own stream. It closes this stream when it has the last event of the leading tab.
  *
  * A tab trusts the messages of other tabs, because code of the same origin can use the device key anyway.
  */
@@ -71,7 +71,7 @@ export class TabStream implements Source {
       if (!signal.aborted && isTabMessage(data)) this.#receive(data);
     };
     locks.request(name, { signal }, () => this.#lead()).catch(() => this.#openOwn());
-    // A leader in the background can be frozen. So a tab that becomes visible checks whether the leader answers.
+    // A leading tab in the background can be frozen. So a tab that becomes visible checks whether the leading tab answers.
     const unwatch = this.#parts.connectivity.watch((change) => {
       if (change === "visible" && this.#stream === undefined) this.#greet();
     });
@@ -140,7 +140,7 @@ export class TabStream implements Source {
     else if (this.#stream === undefined) this.#receiver.state(message.state, { transport: "tab" });
   }
 
-  /** Takes an event of the leader. If this tab missed an earlier event, opens its own stream instead. */
+  /** Takes an event from the leading tab. If this tab missed an earlier event, opens its own stream instead. */
   #follow(event: SubscriptionEvent, after: string | undefined): void {
     this.#leaderId = event.eventId;
     if (this.#stream !== undefined) {
@@ -152,7 +152,7 @@ export class TabStream implements Source {
     else if (this.#progress.adopt(event)) this.#deliver(event);
   }
 
-  /** Compares this tab with the leader's position. A tab without a position starts at the leader's position. */
+  /** If this tab has no position, takes the position of the leading tab. If this tab is behind it, opens its own stream. */
   #startAt(position: StreamPosition | undefined): void {
     this.#leaderId = position?.eventId;
     if (this.#stream !== undefined) this.#followIfCaughtUp();

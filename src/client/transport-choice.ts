@@ -7,7 +7,7 @@ export interface OpenOptions {
   readonly signal: AbortSignal;
 }
 
-/** One way to get events. `open` yields verified events, and throws the error with which the stream ends. */
+/** Opens streams over one transport. `open` yields verified events, and throws the error with which the stream ends. */
 export interface StreamOpener {
   readonly transport: StreamTransport;
   readonly limits: HeartbeatLimits;
@@ -15,13 +15,13 @@ export interface StreamOpener {
 }
 
 /**
- * How an attempt failed:
+ * How an attempt to open a stream failed:
  * - `silent`: the request was sent and no event came. A proxy probably buffers the stream.
  * - `failed`: there was an error before the first event.
  */
 export type OpenFailure = "silent" | "failed";
 
-/** Number of failures in sequence after which the next transport is tried. A `silent` failure is enough by itself. */
+/** Number of failures in sequence after which the next transport is tried. One `silent` failure is already enough. */
 const FAILURES_MAX = 3;
 /**
  * Time after which the first transport is tried again, in ms. It doubles with each failure of the first transport, up to

@@ -3,7 +3,8 @@ export interface Peer {
   /** The client's address in canonical text. */
   readonly address: string;
   /**
-   * The key of budgets per network: an IPv4 address, or the /64 block of an IPv6 address. One client may control a whole /64.
+   * The client's network: an IPv4 address, or the /64 block of an IPv6 address. Budgets per network use it as their key, because
+   * one client may control a whole /64.
    */
   readonly network: string;
 }

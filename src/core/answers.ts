@@ -49,7 +49,7 @@ export interface AnswerClaim {
    *
    * Returns false if the answer is not stored, for one of these reasons:
    * - The lease of the claim has ended, and another request has claimed the command or stored its answer.
-   * - The answer does not fit.
+   * - The answer does not fit into the store.
    * - The store is unreachable.
    */
   keep(reply: BackendReply, age: AnswerAge): boolean | Promise<boolean>;
@@ -80,12 +80,12 @@ export type ClaimOutcome =
  * - `claim` is atomic: of several concurrent calls for one command, exactly one gets a claim. The calls may come from several
  *   hosts.
  * - The other calls wait until the claim ends or `signal` aborts. They wait at most `leaseMs` + CLAIM_WAIT_MARGIN_MS.
- * - A claim ends by itself after `leaseMs`, for example if its host was killed. After that, its holder cannot replace the claim
- *   or the answer of another request.
+ * - A claim ends by itself after `leaseMs`, so a killed host does not block the command forever. A holder whose claim has ended
+ *   cannot replace the claim or the answer of another request.
  * - Claims in flight are never evicted. There are at most as many claims as commands in flight.
  * - Answers are bounded by number, bytes and age. At a bound, the oldest answers are evicted.
- * - One session may hold at most 1/ANSWER_SHARES of a bound. Beyond this share, a new answer evicts the oldest answers of the
- *   same session.
+ * - The answers of one session use at most 1/ANSWER_SHARES of each bound. Beyond this share, a new answer evicts the oldest
+ *   answers of the same session.
  * - An answer is returned only for the session and key for which it was stored.
  * - If the store is unreachable, `claim` throws `REPLAY_STORE_UNAVAILABLE`.
  */
@@ -108,7 +108,6 @@ export type AnswerOutcome = "kept" | "not_kept" | "released" | "replayed" | "wai
 /** Called by an answer store with the number of answers that it evicted before they expired. */
 export type OnEvicted = (answers: number) => void;
 
-/** The bounds of an answer store. */
 export interface AnswerBounds {
   readonly entriesMax: number;
   /** Maximum total size of the answers, in bytes. The size of an answer is its payload plus ANSWER_OVERHEAD_BYTES. */

@@ -88,7 +88,7 @@ export interface PublicBackendCall {
   readonly bytesMax: number | undefined;
   /** Names of the response headers that reach the client. */
   readonly headers: readonly string[];
-  /** Statuses that reach the client in addition to the following: 2xx with JSON, and 4xx except 401, 403 and 407. */
+  /** Statuses that reach the client in addition to the default: 2xx with JSON, and 4xx except 401, 403 and 407. */
   readonly statuses: ReadonlySet<number>;
   /** Whether each 2xx answer must be an object with a valid `device_session_id`. */
   readonly hasSession: boolean;
@@ -107,8 +107,9 @@ export interface PublicAnswer {
 }
 
 /**
- * The backend calls that need no session (proto/README.md, "Public REST"). `forward` resolves to the reply of the backend if
- * the call accepts it. Otherwise, `forward` throws BACKEND_UNAVAILABLE, BACKEND_TIMEOUT or BACKEND_BAD_RESPONSE.
+ * The backend calls that need no session (proto/README.md, "Public REST"). `forward` resolves to a reply that follows the rules
+ * of the call, such as `statuses` and `bytesMax`. Otherwise, `forward` throws BACKEND_UNAVAILABLE, BACKEND_TIMEOUT or
+ * BACKEND_BAD_RESPONSE.
  */
 export interface PublicBackend {
   forward(call: PublicBackendCall, context: PublicCallContext, signal: AbortSignal): Promise<PublicAnswer>;

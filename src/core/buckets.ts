@@ -32,7 +32,7 @@ export interface BucketDemand {
   readonly budget: Budget;
 }
 
-/** The result of `take` or `check`. `true` means that a token was available for every demand. */
+/** The result of `take` or `check`. `true` means that every demand was met. */
 export type TakeOutcome = true | TakeRefusal;
 
 /** The scope of the first demand that was refused, and the delay until all demands could be met. */

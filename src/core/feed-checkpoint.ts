@@ -1,6 +1,6 @@
 /**
- * Cursors of the push feed. After a restart, the gateway reads the feed from `from` to restore its replay buffers. They are
- * complete when the feed has reached `last`.
+ * Cursors of the push feed. After a restart, the gateway resumes the feed after `from`, to restore its replay buffers. The replay
+ * buffers are complete when the feed has reached `last`.
  */
 export interface FeedCheckpoint {
   /** The cursor that the feed had about `history.age_ms` before the checkpoint. */

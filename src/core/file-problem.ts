@@ -16,7 +16,7 @@ export function pathShown(path: string): string {
   return isShown ? path : "a file whose name is not shown";
 }
 
-/** Like `pathShown`, with the absolute path. A relative path is resolved only if it may be shown. */
+/** Returns the absolute path for an error message, or a neutral text if the path may be a secret. */
 export function absolutePathShown(path: string): string {
   return pathShown(path) === path ? pathShown(resolve(path)) : pathShown(path);
 }

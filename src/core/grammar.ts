@@ -35,7 +35,7 @@ export function isRequestId(text: string): boolean {
   return REQUEST_ID.test(text);
 }
 
-/** Whether a text is an idempotency key. Its grammar is that of a request id. False for the empty text, which means no key. */
+/** Whether a text is an idempotency key. Keys have the grammar of request ids. False for the empty text, which means no key. */
 export function isIdempotencyKey(text: string): boolean {
   return REQUEST_ID.test(text);
 }

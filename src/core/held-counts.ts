@@ -1,9 +1,9 @@
 /**
- * Counts what is held at the same time, by key, such as the connections of each network. The processes that share the counts
- * have one sum for each key.
+ * Stores one count for each key, such as the number of open connections of each network. If several processes share the counts,
+ * `held` and `max` refer to the sum of the counts of all these processes.
  *
  * - `tryAdd` is atomic: no call in any process raises the sum of a key above the `max` of that call.
- * - The counts of a killed process are removed within a second. An implementation can delay the removal by a lease.
+ * - The counts of a killed process are removed within a second. An implementation can keep them longer, for a fixed time.
  * - If the implementation is full or busy, `tryAdd` returns `false`, and `held` returns `Infinity`.
  */
 export interface HeldCounts {

@@ -1,11 +1,11 @@
 import type { Peer } from "./admission.ts";
 
-/** The handler of plain HTTP calls at one path. The edge serves it in addition to the RPCs. */
+/** Serves the plain HTTP calls at one path of the edge. */
 export interface HttpEndpoint {
   readonly path: string;
   /** Methods that pages of other origins may use, in addition to GET and POST. */
   readonly methods?: readonly string[] | undefined;
-  /** Response headers that pages of other origins may read, in addition to those of every endpoint. */
+  /** Response headers that pages of other origins may read, in addition to the headers that they may read at every endpoint. */
   readonly exposedHeaders?: readonly string[] | undefined;
   /** Called for every HTTP method. Throws `RestError`. */
   serve(call: HttpCall): Promise<Response>;

@@ -8,7 +8,7 @@ export interface JsonChild {
   readonly source: string;
 }
 
-/** The text is not JSON, or different JSON parsers would read it differently. */
+/** Thrown if a text is not JSON, or if different JSON parsers would read it differently. */
 export class JsonTextError extends Error {
   /**
    * The field with the error:

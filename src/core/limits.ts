@@ -7,9 +7,9 @@
 export const CURSOR_CHARS_MAX = 1024;
 /** Maximum size of the payload of an event, in bytes. An event with a larger payload is dropped. */
 export const EVENT_PAYLOAD_BYTES_MAX = 1024 * 1024;
-/** Maximum size of the body of a call of the private listener, in bytes. It holds an event of maximum size in base64. */
+/** Maximum size of the body of a call to the private listener, in bytes. An event of maximum size fits, even in base64. */
 export const PUBLISH_BODY_BYTES_MAX = 4 * 1024 * 1024;
-/** Maximum number of events or revocations in one call of the private listener. */
+/** Maximum number of events or revocations in one call to the private listener. */
 export const PUBLISH_BATCH_MAX = 1000;
 /**
  * Time for which an event id is remembered, in ms. If more than `EVENT_IDS_MIN` events follow within this time, the id may be
@@ -17,15 +17,15 @@ export const PUBLISH_BATCH_MAX = 1000;
  */
 export const EVENT_ID_MEMORY_MS = 600_000;
 /**
- * Number of the latest event ids that are kept in memory, unless they are older than `EVENT_ID_MEMORY_MS`. At most twice this
- * number is kept. An id takes about 150 bytes.
+ * At least this many of the latest event ids are remembered, unless they are older than `EVENT_ID_MEMORY_MS`. At most twice as
+ * many are remembered. An id takes about 150 bytes of memory.
  */
 export const EVENT_IDS_MIN = 65_536;
 export const PAYLOAD_HASH_BYTES = 32;
 
 /**
- * Maximum size of a request without its payload, in bytes. It covers the envelope, the signature and the framing. Every field
- * can have its maximum length, and there is a reserve.
+ * Maximum size of a request without its payload, in bytes. It covers the envelope, the signature and the framing. It is
+ * enough for fields of maximum length, and includes a reserve.
  */
 export const REQUEST_OVERHEAD_BYTES = 4096;
 
@@ -43,7 +43,7 @@ export const LISTED_CODINGS_CHARACTERS_MAX = 512;
  */
 export const MEDIA_TYPE_CHARACTERS_MAX = 512;
 
-/** Maximum size of a session record that the backend returns. A typical record has a few hundred bytes. */
+/** Maximum size of a session record that the backend returns, in bytes. A typical record has a few hundred bytes. */
 export const SESSION_RECORD_BYTES_MAX = 16 * 1024;
 
 /** Default of a public route's `body_bytes_max`, the maximum size of its request body in bytes (proto/README.md, "Public REST"). */
@@ -67,8 +67,8 @@ export const FETCH_EVENTS_DEFAULT = 100;
 /** Maximum size of the events in an answer of FetchEvents, in bytes. A single event may be larger. */
 export const FETCH_BYTES_MAX = 1024 * 1024;
 /**
- * FetchEvents stops waiting before its call times out, so that the answer arrives in time. The time that remains for the answer
- * is a fifth of the timeout, but at most this constant, in ms.
+ * FetchEvents stops waiting before its call times out, so that the answer arrives in time. It reserves a fifth of the timeout for
+ * the answer, but at most this many ms.
  */
 export const FETCH_ANSWER_MS_MAX = 2000;
 
@@ -132,5 +132,5 @@ export const PERMIT_ENTRIES_MAX = 65_536;
  */
 export const CONNECTION_ENTRIES_MAX = 2_000_000;
 
-/** Maximum number of workers. An upgrade runs two generations of workers, and a shared file has room for 256 processes. */
+/** Maximum number of workers. During an upgrade, up to 128 workers run. A shared file has room for 256 processes. */
 export const WORKERS_MAX = 64;

@@ -15,15 +15,15 @@ const VARIABLE = /^\{([A-Za-z_][A-Za-z0-9_]{0,63})\}$/;
 /**
  * A path of plain segments and variables, such as `/rooms/{room_id}/status`. A variable stands for one segment.
  *
- * A value has 1 to 128 unreserved characters and is no dot segment. So every path that matches has exactly one spelling, and no
- * value can change which resource a path names.
+ * The value of a variable has 1 to 128 unreserved characters and is not a dot segment. So every path that matches has exactly
+ * one spelling, and no value can change which resource a path names.
  */
 export class PathPattern {
   readonly text: string;
   readonly variables: ReadonlySet<string>;
   readonly #parts: readonly Part[];
 
-  /** Throws a TypeError. Its message describes the problem, and does not quote the pattern. */
+  /** Throws a TypeError if the pattern is invalid. The message describes the problem, and does not quote the pattern. */
   constructor(text: string) {
     if (!text.startsWith("/")) throw new TypeError('must start with "/"');
     if (text.length > PATH_CHARS_MAX) throw new TypeError(`is longer than ${PATH_CHARS_MAX} characters`);

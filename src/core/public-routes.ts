@@ -21,7 +21,7 @@ export type FieldKind = (typeof FIELD_KINDS)[number];
 /** The kind of a field. A question mark makes the field optional. */
 export type FieldRule = FieldKind | `${FieldKind}?`;
 
-/** The members of a login that register the device key. A row with `registers_key` has them in addition to its `fields`. */
+/** The body fields with which a login registers the device key. A row with `registers_key` has them besides its `fields`. */
 export const KEY_FIELDS = ["client_public_key", "client_key_algorithm"] as const;
 
 /** HTTP statuses of the backend that the client gets only if `pass_statuses` of the row lists them. */
@@ -32,7 +32,7 @@ export type ExtraStatus = (typeof EXTRA_STATUSES)[number];
 export type RowBudget = { readonly rate: number; readonly burst: number; readonly shadow?: boolean | undefined };
 
 export type RowIdentity = {
-  /** The name of the field, or of the variable of the path, that contains the identity. */
+  /** The name of the field or path variable that contains the identity. */
   readonly field: string;
   readonly kind: IdentityKind;
   /** The budget of each identity: the name of a shared budget, or the rate and burst of the row's own budget. */
@@ -56,14 +56,13 @@ export type PublicRouteEntry = {
   readonly fields?: Readonly<Record<string, FieldRule>> | undefined;
   /** The JSON Schema of the fields: a file, relative to the folder of the configuration file. Default: any fields. */
   readonly schema?: string | undefined;
-  /** The content of `schema` and of everything it refers to. It is read with the configuration. */
+  /** The schema in the file `schema`, and all schemas that it refers to. They are read together with the configuration. */
   readonly schema_document?: FlatSchema | undefined;
-  /** Whether the call registers a device key. */
   readonly registers_key?: boolean | undefined;
   readonly body_bytes_max?: number | undefined;
   readonly response_bytes_max?: number | undefined;
   readonly timeout_ms?: number | undefined;
-  /** Names of the backend's response headers that reach the client, in lower case. */
+  /** Names, in lower case, of the backend's response headers that reach the client. */
   readonly pass_headers?: readonly string[] | undefined;
   readonly pass_statuses?: readonly ExtraStatus[] | undefined;
 };
@@ -73,14 +72,13 @@ export function hasBody(method: PublicMethod): boolean {
   return method !== "GET" && method !== "DELETE";
 }
 
-/** Returns the kind of a field, and whether the field is optional. */
 export function readFieldRule(rule: FieldRule): { readonly kind: FieldKind; readonly isOptional: boolean } {
   const kind = FIELD_KINDS.find((each) => rule === each || rule === `${each}?`);
   if (kind === undefined) throw new TypeError("unknown kind of field");
   return { kind, isOptional: rule.endsWith("?") };
 }
 
-/** The two calls of login by e-mail code. They are the default rows. */
+/** The rows of the login by e-mail code. They are the default of the setting `public_routes`. */
 export const EMAIL_LOGIN: readonly PublicRouteEntry[] = [
   {
     method: "POST",

@@ -1,6 +1,6 @@
 /**
- * Delivers the push feed, which is the events and revocations of the backend, to a `PushFeedSink`. A source is a gRPC stream of
- * the backend, the private listener or a Redis Stream.
+ * Delivers the messages of the push feed to a `PushFeedSink`. A message is an event or a revocation of the backend. There are
+ * three sources: a gRPC stream of the backend, the private listener and a Redis Stream.
  *
  * `gap` and `lost` are methods of the sink. A source guarantees:
  * - Order: the sink gets the messages in the order of the source, one call at a time.
@@ -8,7 +8,7 @@
  *   itself sent the message twice.
  * - No silent loss: if messages may be lost, the source calls `gap` before the next message.
  * - Cursors: no two messages have the same cursor. If the backend or Redis assigns the cursors, every gateway passes the same
- *   cursor for a message. Otherwise, the source creates cursors that no other start of a gateway creates.
+ *   cursor for a message. Otherwise, the source creates the cursors. No other run of a gateway creates the same ones.
  * - Invalid messages: the source counts each one, calls `lost` for its audience, and continues. If the audience is unknown, the
  *   source calls `gap`, at most once per second.
  * - A sink that throws: the source calls `gap` and continues.

@@ -1,4 +1,4 @@
-/** What became of a request to reload the configuration. The texts are for operators, and contain no secrets. */
+/** The result of a request to reload the configuration. Its texts are for operators, and contain no secrets. */
 export type ReloadOutcome =
   | {
       readonly kind: "reloaded";

@@ -7,11 +7,11 @@ interface DelayRange {
 }
 
 /**
- * The refusals that tell a client of an event stream to come back later. The delays are random, so clients whose streams end
- * together do not reconnect together.
+ * The delay after which a client opens a new stream, by the refusal that ended or prevented its stream. The delays are random,
+ * so clients whose streams end together do not reconnect together.
  */
 const DELAYS: Partial<Record<Reason, DelayRange>> = {
-  // Streams expire in steps of one second (`Hub.tick`). The delay spreads the streams of one step over a second.
+  // `Hub.tick` ends all expired streams about once a second. The delay spreads their clients over one second.
   STREAM_EXPIRED: { minMs: 100, spreadMs: 1000 },
   SLOW_CONSUMER: { minMs: 1000, spreadMs: 4000 },
   TOO_MANY_STREAMS: { minMs: 1000, spreadMs: 9000 },

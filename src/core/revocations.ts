@@ -60,8 +60,7 @@ export class Revocations {
 
   /** Call this if revocations may have been lost. */
   lost(): void {
-    // An empty revocation ends no session. It only increases the position in the log. So sessions that were found before this
-    // call have an older mark.
+    // An empty revocation ends no session, but it increases `mark`. So a look-up that was made before this call has a lower mark.
     this.#log.append({});
     for (const listener of this.#listeners) listener.lost();
   }

@@ -34,7 +34,7 @@ export interface SessionSource {
   lookUp(deviceSessionId: string): Promise<Session | undefined>;
 }
 
-/** The sessions to end: one session if `deviceSessionId` is set, every session of the user if it is not. */
+/** The sessions to end: one session if `deviceSessionId` is set, and otherwise every session of the user. */
 export interface Revocation {
   readonly userId?: string | undefined;
   readonly deviceSessionId?: string | undefined;

@@ -28,7 +28,7 @@ export class UpgradeError extends Error {
   }
 }
 
-/** The gateway cannot start with this store. The one-line message is for operators and holds no secrets. */
+/** The gateway cannot start, because a store cannot be used. The one-line message is for operators and contains no secrets. */
 export class StoreError extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);

@@ -18,7 +18,7 @@ const FUNCTIONS: Readonly<Record<DeviceKeyAlgorithm, KeyFunctions>> = {
  * never from a request, and never from the size of the key.
  *
  * - ES256: returns `undefined` if the bytes are not a valid key.
- * - EdDSA: if the public key is weak or no curve point, the returned key rejects every signature.
+ * - EdDSA: if the public key is weak or is not a curve point, the returned key rejects every signature.
  *
  * The function is called for every session look-up, and takes 1 to 2 µs.
  */

@@ -21,8 +21,8 @@ export function sha256(bytes: Uint8Array): Uint8Array {
 const WEAK_KEY: VerifyingKey = { rejectionCause: "the Ed25519 public key is weak", verify: () => false };
 
 /**
- * Returns the verifying key for the 32 raw bytes of a device's Ed25519 public key. If the public key is weak (see
- * `isWeakPublicKey`) or no curve point, the verifying key rejects every signature.
+ * Returns the verifying key for the 32 raw bytes of a device's Ed25519 public key. The verifying key rejects every signature if
+ * the public key is weak (see `isWeakPublicKey`) or is not a point of the curve.
  */
 export function verifyingKey(raw: Uint8Array): VerifyingKey {
   return isWeakPublicKey(raw) ? WEAK_KEY : new Ed25519VerifyingKey(publicKeyObject(raw));
@@ -31,7 +31,7 @@ export function verifyingKey(raw: Uint8Array): VerifyingKey {
 /**
  * Verifies strictly, so that only one encoding of each signature (R, S) is accepted:
  * - S must be below the group order (RFC 8032 5.1.7).
- * - The equation is checked without cofactor.
+ * - The verification equation is checked without multiplication by the cofactor 8 (RFC 8032 5.1.7).
  * - R is compared as bytes.
  *
  * Test vectors: test/unit/crypto.

@@ -14,7 +14,7 @@ const UNCOMPRESSED = 0x04;
  * Returns the verifying key for a P-256 point in uncompressed form, 65 bytes. Returns `undefined` for any other bytes, such as
  * a compressed or hybrid point. Both coordinates must be below the field's prime, and the point must be on the curve.
  *
- * A check for points of small order is not needed: the order of P-256 is prime, so there are none.
+ * A check for points of small order is not needed, because P-256 has no such points: its order is prime.
  */
 export function es256VerifyingKey(raw: Uint8Array): VerifyingKey | undefined {
   if (raw.byteLength !== PUBLIC_KEY_BYTES.ES256 || raw[0] !== UNCOMPRESSED) return undefined;
@@ -27,8 +27,8 @@ export function es256VerifyingKey(raw: Uint8Array): VerifyingKey | undefined {
 }
 
 /**
- * Verifies ECDSA on P-256 with SHA-256 (FIPS 186-5 6.4.2). A signature is R ‖ S, 32 bytes each. Both numbers are at least 1
- * and below n, the order of the curve.
+ * Verifies ECDSA on P-256 with SHA-256 (FIPS 186-5 6.4.2). A signature is R ‖ S, 32 bytes each. R and S are at least 1 and
+ * below n, the order of the curve.
  *
  * Both S and n − S verify, because platforms produce both. So a signature does not identify a request.
  *

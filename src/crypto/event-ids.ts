@@ -21,8 +21,8 @@ export function tokenOfCursor(cursor: string): Buffer {
 }
 
 /**
- * Derives the key of event ids from the seed of a signing key (HKDF, RFC 5869). All gateways with this signing key derive the
- * same key.
+ * Derives the AES key for event ids from the seed of a signing key (HKDF, RFC 5869). All gateways with this signing key derive
+ * the same AES key.
  */
 export function eventIdKey(seed: Uint8Array): Uint8Array {
   return new Uint8Array(hkdfSync("sha256", seed, "", INFO, KEY_BYTES));
@@ -40,8 +40,8 @@ export class EventIds {
   readonly #fillRandom: (bytes: Uint8Array) => void;
 
   /**
-   * `keys`: returns the keys of event ids (see `eventIdKey`). The first key creates ids. All keys read ids, because signing keys
-   * rotate.
+   * `keys`: returns the AES keys for event ids (see `eventIdKey`). The first key creates ids. All keys read ids, because signing
+   * keys rotate.
    */
   constructor(keys: () => readonly [Uint8Array, ...Uint8Array[]], fillRandom: (bytes: Uint8Array) => void) {
     this.#keys = keys;

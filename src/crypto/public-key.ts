@@ -45,7 +45,7 @@ export function isStrictPublicKey(raw: Uint8Array): boolean {
  * Whether an Ed25519 key must reject every signature, because it is of small order, not canonical, or not 32 bytes.
  *
  * It is called for every session look-up, so it only compares bytes. Decoding the curve point would take 40 µs and allocate 140
- * KB. For bytes that encode no curve point, it returns false; verification rejects every signature of such a key.
+ * KB. For bytes that encode no curve point, it returns false, because verification rejects every signature of such a key.
  */
 export function isWeakPublicKey(raw: Uint8Array): boolean {
   if (raw.byteLength !== PUBLIC_KEY_BYTES.EdDSA) return true;

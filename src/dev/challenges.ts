@@ -32,7 +32,7 @@ interface ChallengeRow {
   readonly used: number;
 }
 
-/** Stores challenges. A challenge is a login that was started; it has a one-time code. */
+/** Stores challenges. A challenge is a login that was started. It has a one-time code. */
 export class Challenges {
   readonly #database: Database;
   readonly #clock: Clock;

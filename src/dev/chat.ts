@@ -10,7 +10,7 @@ export interface MessageDraft {
   readonly roomId: string;
   readonly userId: string;
   readonly text: string;
-  /** Identifies one request of one device session; `undefined` if the request has no `Idempotency-Key`. */
+  /** Identifies one command of one device session; `undefined` if the call has no `Idempotency-Key`. */
   readonly idempotencyKey: string | undefined;
 }
 

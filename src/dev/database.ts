@@ -23,7 +23,7 @@ const SCHEMA = `
   CREATE TABLE push_log (seq INTEGER PRIMARY KEY, event BLOB NOT NULL, end_bytes INTEGER NOT NULL);
 `;
 
-/** For each older version: the statements that change its tables to those of the next version. */
+/** The SQL statements that change the tables of one schema version to those of the next, by the older version. */
 const MIGRATIONS: Readonly<Record<number, string>> = {
   1: "ALTER TABLE device_sessions ADD COLUMN client_key_algorithm TEXT NOT NULL DEFAULT 'EdDSA'",
 };

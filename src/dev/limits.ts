@@ -12,7 +12,7 @@ export interface DevLimits {
   readonly messagesMax: number;
   /** Maximum events in the push log. A gateway can resume only if the log has every event after its cursor. */
   readonly pushEventsMax: number;
-  /** Maximum total size of the events in the push log after its oldest event, in bytes. */
+  /** Maximum total size of the events in the push log, in bytes. The oldest event does not count. */
   readonly pushBytesMax: number;
   /** Maximum open push streams. */
   readonly pushStreamsMax: number;

@@ -25,10 +25,11 @@ interface LogPosition {
 }
 
 /**
- * The newest push events, numbered. A push stream stores only the number of its last event. So a slow gateway needs no queue.
+ * The newest push events, numbered. A push stream reads them from this log, and stores only the number of its last event. So no
+ * queue is needed for a slow gateway.
  *
- * The first number is the creation time of the log, in microseconds. After a restart with an empty database, every new number
- * is larger than every old cursor. So old cursors are refused as out of range.
+ * The first number is the creation time of the log, in microseconds. So after a restart with an empty database, every new number
+ * is larger than every old cursor. Old cursors are then refused as out of range.
  */
 export class PushLog {
   readonly #database: Database;

@@ -7,7 +7,7 @@ import { answerApi, callHandler, errorResponse, type Handlers } from "./api-answ
 import { REST_BODY_BYTES_MAX } from "./limits.ts";
 
 /**
- * Idle timeout of a connection. If a connection is closed while the gateway sends a request, the request fails. A long timeout
+ * Idle timeout of a connection. If the timeout ends just when the gateway sends a request, the request fails. A long timeout
  * makes this rare.
  */
 const IDLE_SECONDS_MAX = 120;

@@ -15,7 +15,7 @@ export const DEV_ROUTES = [
   { message_type: "chat.message.send", method: "POST", path: "/api/v1/user/rooms/{room_id}/messages", keep_answer_ms: 600_000 },
 ] as const;
 
-/** Creates the endpoints for logged-in users. They trust the header X-User-Id, so only the gateway may have access to them. */
+/** Creates the endpoints for logged-in users. Only the gateway may call these endpoints: they trust the header X-User-Id. */
 export function userApi(parts: UserParts): Endpoints {
   return {
     "/api/v1/user/profile": {

@@ -52,7 +52,7 @@ export class History {
     this.#positions = positions;
   }
 
-  /** Uses other limits from now on. Lower limits of one buffer apply at its next event. */
+  /** Uses other limits from now on. If a buffer exceeds a lower limit, it shrinks when its next event is stored. */
   adopt(limits: HistoryLimits): void {
     this.#limits = limits;
   }
@@ -97,8 +97,9 @@ export class History {
 
   /**
    * Returns all events for the user or the session after the event `eventId`. Returns `undefined` if:
-   * - the id is unknown, or several stored events have it, or
-   * - an event after it may be missing.
+   * - the id is unknown, or
+   * - several stored events have this id, or
+   * - an event after the event `eventId` may be missing.
    */
   since(eventId: string, userId: string, deviceSessionId: string): MissedEvents | undefined {
     const buffers = [this.#buffers.get(`user:${userId}`), this.#buffers.get(`session:${deviceSessionId}`)];

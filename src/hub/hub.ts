@@ -36,8 +36,8 @@ export class Hub {
   readonly #broadcaster: Broadcaster;
   #lastStreamId = 0;
   /**
-   * The lowest valid position of a session look-up (`Admission.mark`) in the revocation log. A look-up with a lower position is
-   * invalid: the gateway may have missed a later revocation.
+   * Each session look-up has a position in the revocation log (`Admission.mark`). A look-up with a lower position than this one is
+   * invalid, because the gateway may have missed a later revocation.
    */
   #lookUpsValidFromMark = 0;
   #nextHeartbeatMs: number;
@@ -60,7 +60,7 @@ export class Hub {
     this.#nextHeartbeatMs = options.clock.monotonic() + options.heartbeatIntervalMs;
   }
 
-  /** Uses other limits from now on. Open streams stay open, and keep their outbox limits and age. */
+  /** Replaces the limits. Open streams stay open, and keep their outbox limits and their maximum age. */
   adopt({ streams, outbox, history, streamAgeMs }: Omit<HubLimits, "heartbeatIntervalMs">): void {
     this.#options = { ...this.#options, outbox, streamAgeMs };
     this.#streams.adopt(streams);
@@ -119,8 +119,8 @@ export class Hub {
    * Ends a poll. Returns its frames: `gateway.server_time`, then the collected events. Throws as `EventCollector.take` does.
    *
    * `gateway.server_time` is created when the poll ends, so that its time is current. If no event was collected, the event id
-   * of `gateway.server_time` names the current position. From there, the client can resume even if events of other clients were
-   * evicted from their replay buffers during the poll.
+   * of `gateway.server_time` names the current position. The client can resume from this position, even if replay buffers have
+   * evicted events during the poll.
    */
   answer({ admission, collector, subscription, resumed, position }: Poll): readonly Uint8Array[] {
     // Delivers a broadcast that has not reached the poll yet. A client that resumes from the current position would miss it.
@@ -232,20 +232,20 @@ export class Hub {
     this.#broadcaster.send(this.#gatewayEvents.heartbeat(this.#positions.latest), { polls: false });
   }
 
-  /** Call this when a shutdown begins. Returns the number of open streams. The retry delays of SHUTTING_DOWN depend on it. */
+  /** Call this when a shutdown begins. Returns the number of open streams, on which the retry delays of SHUTTING_DOWN depend. */
   beginEnd(): number {
     this.#streamsAtShutdown = this.#streams.size;
     return this.#streams.size;
   }
 
-  /** Refuses new streams with SHUTTING_DOWN. If `answersPolls`, new polls are answered without a wait. If not, they are refused. */
+  /** Refuses new streams with SHUTTING_DOWN. Also refuses new polls, unless `answersPolls`: then they are answered immediately. */
   refuseStreams(answersPolls = false): void {
     this.#refuses = answersPolls ? "streams" : "all";
   }
 
   /**
-   * Ends the `count` oldest streams with SHUTTING_DOWN; all streams by default. Open polls are answered immediately instead,
-   * unless new polls are refused.
+   * Ends the `count` oldest streams; all streams by default. A stream ends with SHUTTING_DOWN. A poll is answered immediately, or
+   * ends with SHUTTING_DOWN if new polls are refused.
    */
   endStreams(count = this.#streams.size): void {
     for (const stream of [...this.#streams].slice(0, count))

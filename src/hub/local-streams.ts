@@ -9,8 +9,8 @@ import type { Sink } from "./sink.ts";
 export interface LocalStreamsParts {
   readonly hub: Pick<Hub, "register" | "poll" | "answer" | "shuttingDown">;
   /**
-   * Resolves when the replay buffers are filled after a start. From then on, a client can resume a stream from before the
-   * restart.
+   * Resolves when the replay buffers are filled after a start. From then on, a client can resume a stream that was open before
+   * the restart.
    */
   readonly historyFilled: (admission: Admission) => Promise<void>;
   readonly clock: Pick<Clock, "monotonic">;

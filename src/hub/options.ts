@@ -8,7 +8,6 @@ import type { HistoryLimits } from "./history.ts";
 import type { StreamLimits } from "./live-streams.ts";
 import type { OutboxLimits } from "./outbox.ts";
 
-/** The settings of the hub, from the configuration. */
 export interface HubLimits {
   readonly streams: StreamLimits;
   readonly outbox: OutboxLimits;
@@ -30,10 +29,10 @@ export interface HubOptions extends HubLimits {
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly revocations: Pick<RevocationLog, "mark" | "revokedSince">;
-  /** Creates and reads event ids. An event id names a position of the push feed. */
+  /** Creates and reads event ids that name a position of the push feed. */
   readonly eventIds: EventIds;
   readonly fillRandom: (bytes: Uint8Array) => void;
-  /** Creates a unique event id (UUIDv7), for events that the backend sent without an id and without a cursor. */
+  /** Creates a unique event id (UUIDv7), for events that have no id from the backend and no position of the push feed. */
   readonly newEventId: () => string;
   /** Returns a random number, uniform in [0, 1). */
   readonly random: () => number;

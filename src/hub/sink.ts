@@ -40,7 +40,7 @@ export interface Sink {
   release?(): void;
   /** Number of written bytes that the runtime has not sent yet. */
   readonly queuedBytes: number;
-  /** Number of unread bytes that the worker process last reported. `undefined` if no worker process serves the stream. */
+  /** Number of bytes that the client has not read yet, as the worker last reported. `undefined` if no worker serves the stream. */
   readonly unreadBytes?: number;
   /** Resolves when the runtime's queue has room for more frames, or when the stream has ended. */
   drained(): Promise<void>;

@@ -1,6 +1,5 @@
 import type { Clock } from "../core/clock.ts";
 
-/** The streams that `spread` ends. */
 export interface EndingStreams {
   /** Called by `spread` before it ends the first stream. Returns the number of open streams. */
   beginEnd(): number;
@@ -17,7 +16,7 @@ export interface SpreadTimer {
 const STEP_MS = 25;
 /** Maximum rate at which overdue streams end after a pause of the process, as a multiple of the average rate. */
 const CATCH_UP = 1.4;
-/** After a pause of the process, one step ends at most `CATCH_UP` times as many streams as are due in this many ms. */
+/** Even after a long pause, one step ends at most `CATCH_UP` times the number of streams that end in this many ms on average. */
 const LATE_STEP_MS = 100;
 
 /**

@@ -22,7 +22,7 @@ export interface StreamEnd {
   readonly undelivered: number;
 }
 
-/** Counts the end of a stream by its reason. For streams and polls, counts the dropped backend events. */
+/** Counts the backend events that a stream or a poll dropped at its end. For a stream, also counts the end by its reason. */
 export function countEnd(metrics: Metrics, { isPoll, reason, undelivered }: StreamEnd): void {
   if (!isPoll) metrics.count("sallyport_streams_ended_total", { reason: reason ?? "client" });
   if (undelivered === 0) return;

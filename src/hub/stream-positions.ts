@@ -4,7 +4,7 @@ import { type EventIds, TOKEN_BYTES, tokenOfCursor } from "../crypto/event-ids.t
 export interface Position {
   /** Increases with each message of the push feed. Each process counts separately. */
   readonly order: number;
-  /** Stands for the position in event ids. It is a hash of the message's cursor, or random if the message has no new cursor. */
+  /** Identifies this position in event ids. A hash of the message's cursor; random if the message has no new cursor. */
   readonly token: Uint8Array;
   /** Whether `token` comes from a cursor. If so, every gateway of the same backend knows this token. */
   readonly isShared: boolean;
@@ -23,7 +23,7 @@ const POSITIONS_MIN = 131_072;
 
 /**
  * The positions of the push feed, in order. All gateways of a backend see the same cursors in the same order. So a client can
- * resume at another gateway, and after a restart.
+ * resume at another gateway, and after a restart of its gateway.
  */
 export class StreamPositions {
   readonly #ids: EventIds;
@@ -49,7 +49,7 @@ export class StreamPositions {
 
   /**
    * Creates the position of a new message, and makes it the latest position. `cursor` is the message's cursor, if it has one.
-   * The cursor of an earlier message is ignored, because it does not identify the new message.
+   * If an earlier message had the same cursor, the cursor is ignored, because it does not identify the new message.
    */
   next(cursor?: string): Position {
     const token = cursor === undefined ? undefined : tokenOfCursor(cursor);
@@ -80,8 +80,8 @@ export class StreamPositions {
   }
 
   /**
-   * Returns the position that an event id of `eventIdAt` or `eventIdOf` names. Any gateway with the same signing keys may have
-   * created the id. Returns `undefined` if this gateway does not know the position.
+   * Returns the position in an event id that `eventIdAt` or `eventIdOf` created. The id can come from any gateway with the same
+   * signing keys. Returns `undefined` if this gateway does not know the position.
    */
   parse(eventId: string): Position | undefined {
     for (const token of this.#ids.tokensIn(eventId)) {

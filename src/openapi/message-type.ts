@@ -3,8 +3,8 @@ import type { Operation } from "./operations.ts";
 import { variableNames } from "./route-path.ts";
 
 /**
- * Maximum length of a message type, in characters. It leaves room for a number such as `_2`, which a repeated message type
- * gets.
+ * Maximum length of a message type without its number, in characters. A number such as `_2` is added if an earlier operation has
+ * the same message type.
  */
 const CHARS_MAX = MESSAGE_TYPE_MAX - 8;
 /** Matches path segments that message types omit, such as `v1` and `api`. */

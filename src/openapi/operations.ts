@@ -33,8 +33,8 @@ export interface OperationEntry {
   readonly name: OperationName;
   readonly tags: readonly string[];
   /**
-   * Reads the operation. Throws `NotExpressible` if the operation is invalid. `undefined` if a route cannot have the
-   * operation's method.
+   * Reads the operation. Throws `NotExpressible` if the operation is invalid. The field is `undefined` if a route cannot have
+   * the operation's method.
    */
   readonly read: (() => Operation) | undefined;
 }

@@ -11,12 +11,12 @@ export interface PathNames {
   readonly deep: ReadonlySet<string>;
 }
 
-/** The path of a route, and how its variables differ from those of the document. */
+/** The path of a route, and the differences between its variables and the variables of the OpenAPI path. */
 export interface RoutePath {
   readonly path: string;
-  /** The variables whose payload field has another name. Maps the name in the document to the name of the field. */
+  /** Maps the name of a variable in the OpenAPI path to the name of its payload field, if the names differ. */
   readonly renamed: ReadonlyMap<string, string>;
-  /** Payload fields whose value can have several path segments in the document, but only one in the route. */
+  /** Payload fields whose value can have several path segments in the OpenAPI path, but only one in the route. */
   readonly single: readonly string[];
 }
 

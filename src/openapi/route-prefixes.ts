@@ -16,7 +16,7 @@ export function routePrefixes(paths: readonly string[]): string[] {
   return folders;
 }
 
-/** Returns the leading segments of a path that match `PLAIN`, without the last segment of the path. */
+/** Returns the segments of a path before the first one that does not match `PLAIN`. Never includes the last segment. */
 function folderOf(path: string): string {
   const segments = path.replace(/\/$/, "").split("/").slice(1, -1);
   const end = segments.findIndex((segment) => !PLAIN.test(segment));

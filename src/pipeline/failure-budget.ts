@@ -15,7 +15,7 @@ export type FailurePorts = Pick<
 /** The `scope` in RATE_LIMITED refusals of check 0. It is the same for the failure buckets of networks and of sessions. */
 const SCOPE = "failures";
 
-/** Retry delay of RATE_LIMITED if the gateway cannot count the tokens that requests hold. */
+/** Retry delay of RATE_LIMITED if the gateway cannot count the tokens that requests hold, in ms. */
 const NO_ROOM_RETRY_MS = 1000;
 
 /**
@@ -121,7 +121,7 @@ async function acquirePermits(demand: BucketDemand, tokens: number, ports: Failu
     if (outcome === true) return;
     failurePermits.giveBack(key, tokens);
     const areHeld = unverifiedBuckets.check(demand, nowMs, tokens) === true;
-    // Another worker has given its tokens back in the meantime.
+    // If other workers have released all held tokens in the meantime, tries again.
     if (areHeld && failurePermits.held(key) === 0) continue;
     const release = areHeld ? failurePermits.nextRelease(key, budgets.ip.burst) : undefined;
     if (release === undefined) throw rateLimited(outcome);

@@ -91,8 +91,8 @@ function keyedRequest({ envelope }: AdmittedRequest, { clock }: AnswerPorts) {
  *
  * - `keptUntilMs` counts from the arrival of the answer or from the timestamp of its request, whichever is later. If the clock
  *   of the device is ahead, the timestamp counts, because the timestamps of later attempts are ahead too.
- * - `storedUntilMs` is later than `keptUntilMs` by the freshness window and the margin. Until then, a delayed request can
- *   still arrive within its freshness window. Without the stored answer, this request would execute the command again.
+ * - `storedUntilMs` is later than `keptUntilMs` by the freshness window plus `freshness.marginMs`. Until then, a delayed request
+ *   can still arrive within its freshness window. Without the stored answer, this request would execute the command again.
  */
 function ageOf({ envelope }: AdmittedRequest, { keepAnswerMs: keptForMs }: KeepingRoute, { clock, freshness }: AnswerPorts) {
   const keptUntilMs = Math.max(Number(envelope.timestampMs), clock.now()) + keptForMs;

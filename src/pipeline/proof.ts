@@ -48,8 +48,8 @@ interface SessionRequest extends Request {
 }
 
 /**
- * Check 0 passed: the failure bucket in `failureDemand` has enough tokens. The request holds `permits` of these tokens until
- * it has failed or succeeded.
+ * Check 0 passed: the failure bucket has enough tokens. `failureDemand` names this bucket. The request holds `permits` tokens of
+ * the bucket until the request has failed or succeeded.
  */
 export type PrecheckedRequest = IncomingRequest & {
   readonly failureDemand: BucketDemand;

@@ -39,8 +39,8 @@ export function serveBidiStream<Peer>(
 type ChargePeer = <T>(step: () => Promise<T>) => Promise<T>;
 
 /**
- * Returns a `ChargePeer` that also charges one failure per `MESSAGES_PER_FAILURE` messages. No other budget limits the number
- * of messages of a stream.
+ * Returns a `ChargePeer` that also charges one failure per `MESSAGES_PER_FAILURE` messages, because no other budget limits the
+ * number of messages of a stream.
  */
 function chargedBy<Peer>(call: Call<Peer>, options: RpcOptions<Peer>): ChargePeer {
   let messages = 0;

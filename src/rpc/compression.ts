@@ -26,8 +26,8 @@ export interface Compression {
   /** Compresses a response message. */
   compress(bytes: Uint8Array): Uint8Array;
   /**
-   * Decompresses a request message. `unpackedBytesMax` computes the maximum length of the output. Throws `BodyTooLarge` as soon
-   * as the output exceeds this length. Throws ConnectError if the message is malformed.
+   * Decompresses a request message. The maximum length of the output is `unpackedBytesMax(bytes.byteLength, bytesMax)`. Throws
+   * `BodyTooLarge` as soon as the output exceeds this length. Throws ConnectError if the message is malformed.
    */
   decompress(bytes: Uint8Array, bytesMax: number): Uint8Array;
 }

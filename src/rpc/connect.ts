@@ -35,7 +35,7 @@ function timeoutMs(value: string | null): number | undefined {
   return timeoutMs === undefined ? undefined : Math.min(timeoutMs, TIMER_MS_MAX);
 }
 
-/** Refuses a request if its version header is not `protocolVersion`. The protocol allows requests without this header. */
+/** Refuses a request whose `Connect-Protocol-Version` is not `protocolVersion`. The header is optional in the protocol. */
 function checkHeaders(headers: HeaderReader): void {
   const version = headers.get(headerProtocolVersion.toLowerCase());
   if (version !== null && version !== protocolVersion) {
@@ -85,8 +85,8 @@ const streamContentTypes = { proto: contentTypeStreamProto, json: contentTypeStr
 const streamHeaders = constantStreamHeaders(streamContentTypes);
 
 /**
- * The streaming protocol of Connect (sections "Streaming-Request" and "Streaming-Response" of the specification). A stream is
- * framed messages, then an EndStreamResponse in JSON.
+ * The streaming protocol of Connect (sections "Streaming-Request" and "Streaming-Response" of the specification). A stream
+ * consists of framed messages and one final EndStreamResponse in JSON.
  */
 export const connectStream: StreamProtocol = {
   name: "connect",

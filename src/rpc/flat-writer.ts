@@ -3,8 +3,8 @@ import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { type FlatMessage, type FlatType, flatType } from "./flat-fields.ts";
 
 /**
- * A writer is reused only if its last message had at most this many bytes. A writer never frees its buffer, which grows to the
- * length of its longest message.
+ * A writer is reused only if its last message had at most this many bytes. The reason is that a writer never frees its buffer,
+ * which grows to the length of its longest message.
  */
 const KEPT_BYTES_MAX = 64 * 1024;
 

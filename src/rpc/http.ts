@@ -94,7 +94,7 @@ export interface BodySink {
   write(bytes: Uint8Array): void;
   /** Ends the body after all queued bytes. gRPC passes `trailers`, which are sent after the body. Idempotent. */
   close(trailers?: Headers): void;
-  /** Number of bytes queued because the client reads too slowly, as reported by the runtime. 0 if there is no backpressure. */
+  /** Number of bytes that wait to be sent, as far as the runtime reports them. */
   readonly queuedBytes: number;
   /** True if the socket applies backpressure. The host then calls `bodyDrained` when all queued bytes are sent. */
   readonly needsDrain: boolean;

@@ -27,7 +27,7 @@ function messagePreparer(desc: DescMessage): Prepare {
   if (known !== undefined) return known;
   const byName = new Map<string, Prepare>();
   const prepare: Prepare = wellKnown(desc) ?? ((json) => objectOf(byName, json));
-  // Stored before the fields are visited. Otherwise, a recursive type would cause infinite recursion.
+  // The function is stored before the fields are visited. Otherwise, a recursive type would cause infinite recursion.
   preparers.set(desc, prepare);
   for (const field of desc.fields) {
     const prepareField = fieldPreparer(field);

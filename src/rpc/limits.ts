@@ -23,7 +23,7 @@ export const JSON_NAME_BYTES_MAX = 256;
 export const JSON_SPACE_BYTES_MAX = 16 * 1024;
 /**
  * Every JSON text may have this many escapes, and one more per `JSON_BYTES_PER_ESCAPE` bytes. Escapes are limited because
- * parsers decode them slowly. Base64 written by PHP has about one escape in 65 characters, because PHP escapes "/".
+ * parsers decode them slowly. In base64 written by PHP, about one of 65 characters starts an escape, because PHP escapes "/".
  */
 export const JSON_ESCAPES_MAX = 256;
 export const JSON_BYTES_PER_ESCAPE = 32;
@@ -39,8 +39,8 @@ export const LENIENT_BASE64_CHARACTERS_MAX = 4096;
 export const FLAT_TEXT_BYTES_MAX = 1024;
 
 /**
- * Every compressed message may unpack to this many bytes, regardless of `UNPACK_RATIO_MAX`. A brotli window of 18 bits holds
- * exactly this many bytes (RFC 7932 9.1).
+ * Every compressed message may unpack to this many bytes, regardless of `UNPACK_RATIO_MAX`. This number is the size of a brotli
+ * window of 18 bits (RFC 7932 9.1).
  */
 export const UNPACKED_BYTES_FREE = 2 ** 18 - 16;
 /**
@@ -49,7 +49,8 @@ export const UNPACKED_BYTES_FREE = 2 ** 18 - 16;
  */
 export const UNPACK_RATIO_MAX = 100;
 /**
- * If a compressed message cannot be decoded, the number of charged failures is the larger of these two numbers:
+ * A compressed message that cannot be decoded is charged as several failures. Their number is the larger of these two numbers,
+ * rounded up:
  *
  * - compressed bytes divided by `PACKED_BYTES_PER_FAILURE`. Unpacking takes at most 90 ns per compressed byte (1.5 ms for 16
  *   KiB).

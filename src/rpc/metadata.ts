@@ -11,8 +11,8 @@ export function constantHeaders(contentTypes: Readonly<Record<CodecName, string>
 }
 
 /**
- * Headers of streaming responses, for proxies: nginx must not buffer the response, and no proxy may compress it (RFC 9111
- * 5.2.2.6). Buffering and compression would delay messages.
+ * Headers of streaming responses, for proxies. `x-accel-buffering` stops nginx from buffering a response. `no-transform` forbids
+ * proxies to compress it (RFC 9111 5.2.2.6). Buffering and compression would delay messages.
  */
 const UNBUFFERED = { "x-accel-buffering": "no", "cache-control": "no-transform" };
 

@@ -12,7 +12,7 @@ export interface Negotiated<P> {
   readonly codec: CodecName;
 }
 
-/** Returns the gRPC-Web protocol of a call, by the form of the request body and the Accept header. */
+/** Returns the gRPC-Web protocol of a response. Decides by the form of the request body and by the Accept header. */
 type WebAccepting<P> = (requestForm: BodyForm, accept: string | null) => P;
 
 /** Maps content types to the protocols that serve one kind of method, such as unary. */
@@ -57,7 +57,8 @@ export class ProtocolTable<P extends UnaryProtocol | StreamProtocol> {
 }
 
 /**
- * Selects the form of a gRPC-Web response with Protobuf (binary or base64) by the Accept header. Does not change other calls.
+ * For a gRPC-Web call with the codec Protobuf, applies the Accept header: it selects a binary or a base64 response. Does not
+ * change other calls.
  */
 function accepting<P extends UnaryProtocol | StreamProtocol>(
   found: Negotiated<P>,

@@ -46,9 +46,9 @@ export class OutgoingStream<O extends DescMessage> implements BodyWriter {
   #responded = false;
   #ended = false;
   #closed = false;
-  /** Frames that were written before the host opened the body. */
+  /** Frames that were written before the HTTP server opened the response body. */
   #early: Uint8Array[] | undefined;
-  /** The end of the stream, if the stream ended before the host opened the body. */
+  /** The end of the stream, if the stream ended before the HTTP server opened the response body. */
   #earlyEnd: StreamEnd | undefined;
   #endListener: EndListener | undefined;
   #wakeDrained: (() => void) | undefined;

@@ -29,8 +29,8 @@ export function incompleteFrame(): ConnectError {
 }
 
 /**
- * Translates an error that the host threw while it read the body. Causes of such an error: the body was too slow, the body had
- * too many pieces, or the client disconnected.
+ * Returns the ConnectError for an error that occurred while a request body was read. The error means that the body was too slow,
+ * that the body had too many pieces, or that the client disconnected.
  */
 export function incompleteBody(cause: unknown): ConnectError {
   if (cause instanceof BodyTooSlow) {

@@ -25,7 +25,7 @@ export class RpcServer<Peer> {
     this.#options = { ...this.#options, ...options };
   }
 
-  /** The paths of all methods. A host creates one route per path. */
+  /** The paths of all methods. The edge creates one route per path. */
   get paths(): readonly string[] {
     return [...this.#methods.keys()];
   }

@@ -5,10 +5,10 @@ import { SchemaProblem } from "./schema-problem.ts";
 export const STEPS_KEYWORD = "sallyportSteps";
 
 /**
- * The steps that the check of one schema takes.
+ * The number of steps that the check of a value against one schema takes.
  *
- * The check of an inner schema may end at `type`, before it counts its own steps. So these steps include some for each inner schema
- * that applies to the same value, such as those of `allOf`.
+ * Inner schemas, such as those of `allOf`, can apply to the same value. The check of an inner schema may end at `type`, before it
+ * counts its own steps. So `value` also contains the steps of each of these inner schemas.
  */
 export interface SchemaWork {
   /** Steps for a value of any type. */
@@ -27,7 +27,7 @@ const EACH_NAME = ["additionalProperties", "maxProperties", "minProperties", "pa
 /** Steps per name in the keyword's value. The compiled check looks up each of these names in the checked object. */
 const EACH_OWN_NAME = { properties: 5, patternProperties: 40, dependentRequired: 12, dependentSchemas: 8 };
 /**
- * From this number of names in one keyword on, JavaScriptCore does not optimise the compiled check, because its code is too long.
+ * If one keyword has at least this many names, JavaScriptCore does not optimise the compiled check, because its code is too long.
  */
 const FAST_NAMES = 200;
 /** Maximum number of names in one keyword, such as `properties`. It bounds the recursion of ajv, which recurses once per name. */

@@ -10,13 +10,13 @@ import { SchemaProblem } from "./schema-problem.ts";
 import type { Steps } from "./steps.ts";
 
 const DOCUMENT = "payload";
-/** Characters of a string in the payload that count as one step. A step is about 10 ns of work (`Steps`). */
+/** This number of characters in a string of the payload counts as one step. A step is about 10 ns of work (`Steps`). */
 const CHARACTERS_PER_STEP = 64;
 
 /**
  * Compiles one flat schema with ajv, so that the check of a payload takes bounded time:
  *
- * - Each schema counts its steps.
+ * - Each schema object gets a keyword that counts the steps of its check.
  * - Patterns match in linear time.
  * - `uniqueItems` sorts the items.
  * - `enum` searches a hash table.
@@ -39,7 +39,7 @@ export class Compiler implements SchemaValidity {
     const pattern = (text: string) => this.#pattern(text);
     this.#ajv = new Ajv2020({
       ...{ strict: false, validateFormats: false, ownProperties: true, messages: false, logger: false, inlineRefs: false },
-      // `SchemaFiles` has already validated the schema. Otherwise, each instance of ajv would compile the metaschema in 50 ms.
+      // `SchemaFiles` has already validated the schema. To do it again, each ajv instance would compile the metaschema in 50 ms.
       ...{ meta: false, validateSchema: false },
       code: { optimize: false, regExp: Object.assign(pattern, { code: "linearPattern" }) },
     });
@@ -88,7 +88,7 @@ export class Compiler implements SchemaValidity {
     this.#ajv.addKeyword(definition);
   }
 
-  /** Puts the keyword that counts steps before all other keywords. After a keyword fails, ajv runs no further keywords. */
+  /** Puts the keyword that counts steps before all other keywords, because ajv runs no further keywords after one fails. */
   #addSteps(): void {
     const validate = (work: SchemaWork, value: unknown) => this.#count(work, value);
     this.#ajv.addKeyword({ keyword: STEPS_KEYWORD, errors: false, validate });

@@ -18,7 +18,7 @@ export interface SchemaValidity {
 /** The names of an object's properties, or the indexes of an array's items. `all`: every property or item. */
 type Places = ReadonlySet<string | number> | "all";
 
-/** Steps per property of an object, because the property's name is added to two sets. */
+/** Number of steps for each property of an object. It is above 1, because the property's name is added to two sets. */
 const STEPS_PER_NAME = 3;
 const NONE: Places = new Set();
 

@@ -93,7 +93,8 @@ function entered(resource: SchemaResource, outer: Scope): Scope {
 }
 
 /**
- * The copy has `$ref` in place of `$dynamicRef`. If a schema had both keywords, moves each `$ref` into its own schema in `allOf`.
+ * Returns the copy of a schema with these keywords. The copy has `$ref` in place of `$dynamicRef`, so `entries` can contain two
+ * `$ref`. In this case, each `$ref` becomes a schema of its own in `allOf`.
  */
 function separateReferences(entries: [string, unknown][]): unknown {
   const references = entries.filter(([keyword]) => keyword === "$ref");

@@ -50,15 +50,15 @@ export class PayloadSchema {
   }
 
   /**
-   * Checks a text that must be JSON. Returns `undefined` if it is valid. The default of `stepsMax` grows with the length of the
-   * text.
+   * Checks a text that must be JSON. Returns `undefined` if it is valid. The check takes at most `stepsMax` steps. The default
+   * grows with the length of the text.
    */
   violationOf(json: string, stepsMax = STEPS_BASE + STEPS_PER_CHARACTER * json.length): Violation | undefined {
     this.#steps.start(stepsMax);
     try {
       return this.#validate(JSON.parse(json)) ? undefined : toViolation(this.#validate.errors?.at(-1));
     } catch (thrown) {
-      // A RangeError means that the payload is nested too deep for a schema that refers to itself.
+      // A RangeError is a stack overflow: the schema refers to itself, and the payload is nested too deep.
       if (thrown instanceof TooManySteps || thrown instanceof RangeError) return { pointer: "", keyword: "steps" };
       throw thrown;
     } finally {

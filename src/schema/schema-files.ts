@@ -15,10 +15,11 @@ const DEFAULT_BASE = "https://schemas.invalid/";
 const FILE_CHARS_MAX = 4 * 1024 * 1024;
 
 export interface SchemaFilesOptions {
-  /** The URI of the schema folder. A reference to a URI below this URI names a file in the folder. */
+  /** The URI of the schema folder. A reference whose URI starts with this URI names a file in the folder. */
   readonly baseUri: string | undefined;
   /**
-   * Returns the text of a file. `path` is relative to the schema folder. If the file cannot be read, throws an error for operators.
+   * Returns the text of a file. `path` is relative to the schema folder. If the file cannot be read, throws an error whose message
+   * is for operators.
    */
   readonly readFile: (path: string) => string;
 }
@@ -38,7 +39,7 @@ export class SchemaFiles {
     this.#readFile = readFile;
   }
 
-  /** Reads a schema and everything that it refers to, and checks that it compiles. Throws `SchemaProblem`. */
+  /** Reads a schema and all documents that the schema refers to. Throws `SchemaProblem`, also if the schema does not compile. */
   read(path: string): FlatSchema {
     const known = this.#schemas.get(path);
     if (known !== undefined) return known;

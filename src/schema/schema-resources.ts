@@ -4,7 +4,7 @@ import { SchemaProblem } from "./schema-problem.ts";
 /** A schema: an object, `true` or `false`. */
 export type SchemaNode = Readonly<Record<string, unknown>> | boolean;
 
-/** A schema with a URI of its own (JSON Schema 2020-12, 8.2.1): a file, or a part of it with `$id`. */
+/** A schema with a URI of its own (JSON Schema 2020-12, 8.2.1): a whole document, or a subschema that has `$id`. */
 export interface SchemaResource {
   readonly uri: string;
   readonly root: SchemaNode;
@@ -43,7 +43,7 @@ const LISTS = ["allOf", "anyOf", "oneOf", "prefixItems"];
 /** Keywords whose value is an object of schemas. */
 const MAPS = ["$defs", "definitions", "dependentSchemas", "patternProperties", "properties"];
 
-/** Returns each schema directly inside a schema. */
+/** Returns the direct subschemas of a schema. They are not validated. */
 export function childrenOf(node: SchemaNode): readonly unknown[] {
   if (typeof node === "boolean") return [];
   return Object.entries(node).flatMap(([keyword, value]) => {
@@ -80,7 +80,7 @@ export class SchemaResources {
     return this.#byUri.get(uri) ?? this.#loaded(uri);
   }
 
-  /** Returns the resource that a schema belongs to. Returns `outer` for a schema that was not found while a document was loaded. */
+  /** Returns the resource that a schema belongs to. Returns `outer` if the resource of the schema is unknown. */
   of(node: SchemaNode, outer: SchemaResource): SchemaResource {
     return this.#ofNode.get(node) ?? outer;
   }
@@ -124,8 +124,8 @@ export class SchemaResources {
   }
 
   /**
-   * Returns a new resource if the schema has `$id`, and `outer` if not. The root of a document then has two URIs: the URI of the
-   * document, and its `$id`.
+   * Returns a new resource if the schema has a `$id` of its own. Otherwise, returns `outer`. If the root of a document has `$id`,
+   * the root has two URIs: the URI of the document, and the `$id`.
    */
   #begins(node: Readonly<Record<string, unknown>>, outer: SchemaResource): SchemaResource {
     const { $id } = node;

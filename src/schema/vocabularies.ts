@@ -2,7 +2,7 @@ import { isJsonObject } from "../core/json-body.ts";
 import { SchemaProblem } from "./schema-problem.ts";
 import type { SchemaResource, SchemaResources } from "./schema-resources.ts";
 
-/** What the value of a keyword is. */
+/** What a keyword contains: a schema, a list of schemas, an object of schemas, a reference, or a value that is no schema. */
 export type KeywordKind = "schema" | "schemas" | "named schemas" | "reference" | "value";
 type Keywords = ReadonlyMap<string, KeywordKind>;
 
@@ -37,9 +37,9 @@ const VOCABULARIES: Readonly<Record<string, Keywords>> = {
 const ALL: Keywords = new Map(Object.values(VOCABULARIES).flatMap((each) => [...each]));
 
 /**
- * Returns the keywords that apply to a resource.
+ * Returns the keywords that apply to a schema resource.
  *
- * The `$schema` of the resource may name a custom metaschema. Its `$vocabulary` may list only some vocabularies. Throws
+ * The `$schema` of the resource may name a custom metaschema, whose `$vocabulary` may list only some vocabularies. Throws
  * `SchemaProblem` if `$schema` names another draft, or if the metaschema requires an unknown vocabulary.
  */
 export function activeKeywords({ root, uri }: SchemaResource, resources: SchemaResources): Keywords {

@@ -7,7 +7,7 @@ import type { Log, LogFields, Metrics } from "../core/telemetry.ts";
 import type { CallSummary } from "../rpc/options.ts";
 import { codeNameOf, reasonOf } from "./rpc-errors.ts";
 
-/** Returns a function that records the outcome of every RPC, as metrics and one log line. */
+/** Returns a function that records the outcome of one RPC in the metrics and in one log line. */
 export function callLog(log: Log, metrics: Metrics, clock: Clock): (summary: CallSummary<Peer>) => void {
   return (summary) => {
     const { method, thrown, call } = summary;

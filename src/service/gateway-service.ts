@@ -12,7 +12,7 @@ import { forwardedHeaders } from "./forwarded-headers.ts";
 
 /**
  * Returns the RPCs of the contract: `ExecuteCommand`, `SubscribeEvents` and `FetchEvents`. Each RPC passes its decoded message
- * through the pipeline. Then a command goes to the backend; a subscription and a poll go to the hub.
+ * through the pipeline. Then commands go to the backend. Subscriptions and polls go to the hub.
  */
 export function gatewayService(parts: GatewayServiceParts): readonly AnyMethod<Peer>[] {
   return [
@@ -24,9 +24,7 @@ export function gatewayService(parts: GatewayServiceParts): readonly AnyMethod<P
   ];
 }
 
-/**
- * The response header of an answer that an earlier request with the same idempotency key got (proto/client.md, "Keep an answer").
- */
+/** Marks an answer that the backend gave to another request with the same idempotency key (proto/client.md, "Keep an answer"). */
 const REPLAYED_HEADER = "idempotent-replayed";
 
 async function executeCommand(message: SignedMessage, call: Call<Peer>, parts: GatewayServiceParts) {

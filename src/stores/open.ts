@@ -21,13 +21,11 @@ export interface StoreSettings {
   /** The settings of Redis. `undefined` if reservations and buckets are not in Redis. */
   readonly redis: RedisSettings | undefined;
   /**
-   * The path of the shared file for reservations and buckets. With Redis, the file contains verified peers, connection counts,
-   * failure permits and local copies of buckets.
+   * The path of the shared file. It contains verified peers, connection counts and failure permits. Without Redis, it also
+   * contains reservations and buckets. With Redis, it also contains local copies of buckets.
    */
   readonly sharedFile: string | undefined;
-  /**
-   * The descriptor of a memory file without a name, which the processes of this gateway share. Used if `sharedFile` is undefined.
-   */
+  /** The fd of an unnamed memory file that the processes of this gateway share. Used if `sharedFile` is undefined. */
   readonly sharedMemory?: number | undefined;
   /**
    * If true, the shared file must already exist, with the configured sizes. Otherwise, the file is created or replaced if needed.
@@ -36,13 +34,13 @@ export interface StoreSettings {
   /** Maximum number of reservations. Not used with Redis. */
   readonly replayEntriesMax: number;
   /**
-   * Maximum number of buckets per table. Verified callers and unverified callers have separate tables. With Redis, this limit
-   * applies to the local copies of buckets in the shared file.
+   * Maximum number of buckets per table. One table is for requests that passed checks 1 to 6. Another table is for failures and
+   * public calls. With Redis, this limit applies to the local copies that the shared file contains.
    */
   readonly bucketEntriesMax: number;
   /**
-   * Maximum number of failure buckets of sessions that were recently verified (scope `session_failures`). They have their own
-   * table. With Redis, this limit applies to the local copies of buckets in the shared file.
+   * Maximum number of buckets of the scope `session_failures`, which have their own table. With Redis, this limit applies to the
+   * local copies that the shared file contains.
    */
   readonly exemptBucketEntriesMax: number;
   /** The limits for all kept answers. With Redis, these limits apply to the answers of all gateways together. */
@@ -77,17 +75,17 @@ export interface Stores {
   readonly answers: AnswerStore;
   /** The same store as `answers`, if it is in this process's memory; `undefined` with Redis. */
   readonly memoryAnswers?: MemoryAnswerStore | undefined;
-  /** Buckets of verified callers. */
+  /** Buckets of requests that passed checks 1 to 6. */
   readonly buckets: BucketStore;
   /**
-   * Buckets of unverified callers, for failures and public calls. Their tables are separate, so that unknown clients cannot
-   * fill the table of verified callers. The scope `session_failures` has its own table.
+   * Buckets for failures and public calls. Their tables are separate from `buckets`, so that unknown clients cannot fill the table
+   * of verified requests. The scope `session_failures` has its own table.
    */
   readonly unverifiedBuckets: BucketStore;
   readonly verifiedPeers: VerifiedPeers;
-  /** The open connections, by listener and by network. */
+  /** The counts of open connections, by listener and network. */
   readonly heldConnections: HeldCounts;
-  /** The failure permits, by failure bucket. */
+  /** The counts of held failure permits, by failure bucket. */
   readonly heldPermits: HeldCounts;
   /**
    * Sends an operator's revocation to the other gateways that share these stores. Resolves to `true` if all of them will
@@ -128,7 +126,7 @@ export async function openStores(settings: StoreSettings, parts: StoreParts): Pr
   return { sessions, ...shared, sample: sampleAll, close: closeAll };
 }
 
-/** The stores of the checks. A session cache is never shared: each gateway receives every revocation on its own push feed. */
+/** All stores except the session cache, which is never shared: each gateway receives every revocation on its own push feed. */
 interface AdmissionStores extends Omit<Stores, "sessions"> {
   /** Frees the memory of expired entries. Returns the number of freed bytes. Call this every second. */
   readonly trim: () => number;
@@ -229,12 +227,12 @@ async function openRedis(redis: RedisSettings, settings: StoreSettings, parts: S
 type HostTables = Pick<AdmissionStores, "verifiedPeers" | "heldConnections" | "heldPermits">;
 
 /**
- * The stores that are never in Redis, and the local copies of the buckets in Redis. With a shared file, all processes of this
- * gateway share them.
+ * The stores that are never in Redis, and local copies of the buckets that are in Redis. If there is a shared file, it contains
+ * both, and all processes of this gateway share them.
  */
 interface Host {
   readonly tables: HostTables;
-  /** The local copies of buckets in the shared file; `undefined` if the copies are in this process's memory. */
+  /** The tables of the shared file for local copies of buckets; `undefined` if the copies are in this process's memory. */
   readonly local: LocalTables | undefined;
   readonly trim: () => number;
   readonly close: () => void;

@@ -42,11 +42,12 @@ export class AnswerGiver {
     return true;
   }
 
-  /** Hands all kept answers over. Call this when this process executes no more commands. */
+  /** Hands over all kept answers. Call this when this process executes no more commands. */
   async handOver(): Promise<void> {
     this.#send({ type: "hand over" });
     await this.#settled.promise;
-    // The successor makes its claims again in its own store. So this process ends them, and sends no more outcomes.
+    // The successor makes its claims again in its own store. So this process releases the successor's claims here, and sends no
+    // more messages about claims.
     this.#hasMoved = true;
     this.#claims.close();
     for (const answers of inBatches(this.#answers.handOver())) await this.#confirmed({ type: "kept answers", answers });

@@ -47,7 +47,7 @@ export class InheritedAnswers implements AnswerStore {
     if (this.#state === "moving") await this.#moved.promise;
     if (this.#state === "own") return this.#own.claim(request, leaseMs, signal);
     const leaseEndMs = this.#clock.monotonic() + leaseMs;
-    // If this claim still waits for another request when the answers have moved, the claim is made again in the own store.
+    // The kept answers can move while this claim waits for another request. The claim is then repeated in the own store.
     const outcome = await Promise.race([this.#remote.claim(request, leaseMs, signal), this.#moved.promise]);
     if (outcome === "moved") return this.#own.claim(request, leaseMs, signal);
     return outcome.kind === "first" ? { ...outcome, claim: this.#hold(request, leaseEndMs, outcome.claim) } : outcome;
@@ -78,8 +78,8 @@ export class InheritedAnswers implements AnswerStore {
   }
 
   /**
-   * Call this when the predecessor has ended. Returns true if kept answers are lost because it ended before it had sent all of
-   * them.
+   * Call this when the predecessor has ended. Returns whether kept answers are lost. They are lost if the predecessor ended
+   * before it sent all of them.
    */
   close(): boolean {
     if (!this.#isComplete) this.#move();
@@ -96,7 +96,7 @@ export class InheritedAnswers implements AnswerStore {
   }
 
   /**
-   * Makes a claim in flight again, in the store of this process. New claims wait until all claims in flight have moved. So no other
+   * Moves a claim in flight to the store of this process. New claims wait until all claims in flight have moved. So no other
    * request can hold the claim there.
    */
   #continue(held: Held): void {

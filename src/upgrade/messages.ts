@@ -30,7 +30,7 @@ export interface Inheritance {
  *
  * - `inherit` answers the message `hello` of the successor.
  * - `take over` answers the message `ready` of the successor.
- * - `hand over` follows when the predecessor executes no more commands.
+ * - `hand over` is sent when the predecessor executes no more commands.
  */
 export type ToSuccessor =
   | { readonly type: "inherit"; readonly protocol: number; readonly inheritance: Inheritance }
@@ -65,7 +65,7 @@ export function encodeMessage(message: ToSuccessor | FromSuccessor): string {
   });
 }
 
-/** Decodes a message of another process of this gateway. Throws if it is not a message. */
+/** Decodes a message of another process of this gateway. Throws if the text is not a message. */
 export function decodeMessage<M extends ToSuccessor | FromSuccessor>(text: unknown): M {
   if (typeof text !== "string") throw new Error("the message is not a text");
   const message: unknown = JSON.parse(text, (_key, value: unknown) => bytesOf(value) ?? value);

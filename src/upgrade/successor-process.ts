@@ -34,7 +34,7 @@ const OWN_VARIABLES = ["WATCHDOG_PID", "NODE_CHANNEL_FD", "NODE_CHANNEL_SERIALIZ
 
 /**
  * Starts the executable as it is on disk now. Throws if the executable cannot be started. Until the successor takes over, its
- * standard error goes through a pipe. If the successor fails, its last lines are logged.
+ * standard error goes through a pipe. If the successor fails, the last lines from the pipe are logged.
  */
 export function startSuccessor({ program, variable, ...options }: SuccessorOptions): SuccessorProcess {
   const { onMessage, onBadMessage } = options;
@@ -67,7 +67,7 @@ export function startSuccessor({ program, variable, ...options }: SuccessorOptio
       try {
         child.send(encodeMessage(message));
       } catch {
-        // The process has closed its channel: `ended` reports its end.
+        // The send fails if the successor has closed its channel. `ended` reports the end of the successor.
       }
     },
     kill: () => child.kill("SIGKILL"),

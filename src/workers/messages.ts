@@ -91,7 +91,7 @@ export type FromWorker =
   | { readonly type: "release"; readonly id: number }
   /** `problem`: why this worker cannot use the configuration; `undefined` if it can. */
   | { readonly type: "prepared"; readonly id: number; readonly problem: string | undefined }
-  /** `id`: the id of the message `measure`; 0 if a worker that stops sends its last values. */
+  /** `id`: the id of the message `measure`. It is 0 for the last values, which a worker sends when it stops. */
   | { readonly type: "measured"; readonly id: number; readonly metrics: readonly MetricSnapshot[] }
   | {
       readonly type: "state";

@@ -1,6 +1,6 @@
 import type { WorkerLink } from "./worker-link.ts";
 
-/** Maximum time in which a worker must prepare a configuration, in ms. */
+/** Maximum time that a worker may need to prepare a configuration, in ms. */
 const PREPARE_MS_MAX = 10_000;
 
 /** Lets every worker prepare a new configuration. Resolves to the problems that the workers report, without duplicates. */

@@ -104,7 +104,7 @@ export class RemoteStreams implements EventStreams {
     return this.#refusal("SHUTTING_DOWN");
   }
 
-  /** Returns the number of unread bytes of each stream that has unread bytes. */
+  /** Lists the streams that have unread bytes: the id of each stream, and the number of its unread bytes. */
   unread(): (readonly [id: number, bytes: number])[] {
     const unread: [id: number, bytes: number][] = [];
     for (const [id, { subscription }] of this.#streams) {
@@ -145,7 +145,7 @@ export class RemoteStreams implements EventStreams {
   }
 
   #end(id: number, refusal: Refusal): void {
-    // The hub can end a stream before it has answered the registration.
+    // The hub can end a stream before it answers the stream's registration. The registration then counts as successful.
     take(this.#opening, id)?.resolve();
     const stream = take(this.#streams, id);
     stream?.sink.end(refusal);

@@ -103,7 +103,8 @@ export class WorkerLink {
 
   /**
    * Resolves to the problem that the worker has with a new configuration; `undefined` if it has none. A worker that is starting or
-   * has ended counts as a worker without a problem, because it gets the configuration later.
+   * has ended counts as a worker without a problem. A starting worker gets the configuration with the message `commit`. The
+   * replacement of an ended worker gets it with its start message.
    */
   prepare(id: number, config: unknown): Promise<string | undefined> {
     if (!this.#hasStarted) return Promise.resolve(undefined);

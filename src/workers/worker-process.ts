@@ -68,7 +68,7 @@ export function startWorkerProcess(
   };
 }
 
-/** Calls `send`, and ignores errors. A process that is about to end may have closed its channel. `ended` reports the end. */
+/** Calls `send`, and ignores errors, because a process that is about to end may have closed its channel. */
 function trySend(send: () => void): void {
   try {
     send();

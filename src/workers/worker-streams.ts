@@ -51,7 +51,7 @@ export class WorkerStreams implements StreamChannel, EndingStreams {
     this.send({ type: "end", id, refusal: toSentRefusal(refusal) });
   }
 
-  /** Sends a message. Frames that still wait for the worker are sent first. */
+  /** Sends a message to the worker. Queued frames are sent before the message. */
   send(message: ToWorker): void {
     if (this.#isClosed) return;
     this.#queue.flush();

@@ -10,7 +10,7 @@ import { error, type Finding, ok, type Probe, warning } from "./finding.ts";
 const MiB = 1024 * 1024;
 
 /**
- * Probes this system: the number of file descriptors, the disk space for the shared file, and the folders to which the gateway
+ * Probes this system: the limit of open file descriptors, the disk space for the shared file, and the folders to which the gateway
  * writes.
  */
 export const probeHost: Probe = async (config) => [...openFiles(), ...sharedFile(config), ...writableFolders(config)];

@@ -9,7 +9,7 @@ import { probePorts } from "./ports.ts";
 import { probeRedis } from "./redis.ts";
 import { probeTlsFiles } from "./tls.ts";
 
-/** The probes with their settings, in the order of the output. If a probe itself fails, the output names its setting. */
+/** The probes with their settings, in the order of the output. If a probe throws, the output names the probe's setting. */
 const PROBES: readonly (readonly [string, Probe])[] = [
   ["backend.url", probeBackend],
   ["push.url", probePushFeed],

@@ -4,7 +4,7 @@ import { readIdentity } from "../listeners.ts";
 import { error, type Finding, ok, type Probe, warning } from "./finding.ts";
 
 const DAY_MS = 86_400_000;
-/** Equals `WARN_DAYS` in transport/tls/tls-expiry.ts, at which a running gateway logs a warning. */
+/** If a certificate expires in fewer days, the probe warns. Equals `WARN_DAYS` in transport/tls/tls-expiry.ts. */
 const WARN_DAYS = 14;
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 

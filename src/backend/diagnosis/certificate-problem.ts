@@ -2,8 +2,8 @@
 const UNTRUSTED = /SELF_SIGNED|UNABLE_TO|CERT_UNTRUSTED|INVALID_CA|CERT_SIGNATURE_FAILURE/;
 
 /**
- * Describes why the certificate of a server was refused, and what to do. `code` is the error code of the handshake. `caPlace` is
- * the setting or variable that names the PEM file of a certificate authority.
+ * Returns a text for operators: why the TLS handshake with a server failed, and what to do. `code` is the error code of the
+ * handshake. `caPlace` is the setting or variable that names the PEM file of a certificate authority.
  */
 export function certificateProblem(code: string, caPlace: string): string {
   if (code === "CERT_HAS_EXPIRED") return "its certificate has expired; renew it";

@@ -33,7 +33,7 @@ interface Answer {
 /** A path that no backend serves. */
 const UNKNOWN_PATH = "/sallyport-config-check";
 
-/** Sends two `GET` requests: for a session and for a path that do not exist. They change nothing at the backend. Never rejects. */
+/** Sends two `GET` requests, which change nothing: for a session and for a path that do not exist. Never rejects. */
 export async function probeRest(options: RestProbeOptions): Promise<RestProbe> {
   const [lookUp, unknown] = await Promise.all([ask(options.lookUpPath, options), ask(UNKNOWN_PATH, options)]);
   const dateMs = dateOf(lookUp) ?? dateOf(unknown);
@@ -103,7 +103,10 @@ function problemOf(lookUp: Answer, unknown: Answer | undefined, { authorization 
 
 const SAME_ANSWER = `the look-up of an unknown session gets the same answer as a path that does not exist (${UNKNOWN_PATH}); are backend.session_path and the path of backend.url right?`;
 
-/** Whether both answers are equal. Many frameworks answer each unknown path with the same 404, which may be valid JSON. */
+/**
+ * Whether both answers are equal. The path of the look-up may then be wrong, because many frameworks answer each unknown path with
+ * the same 404 in JSON.
+ */
 function isSameAnswer(one: Answer, other: Answer | undefined): boolean {
   return other !== undefined && one.status === other.status && Buffer.from(one.body).equals(other.body);
 }

@@ -1,7 +1,7 @@
 import { connect as connectTcp, isIP } from "node:net";
 import { connect as connectTls } from "node:tls";
 
-/** The protocols that a server supports. Three short connections find them out. */
+/** The protocols that a server supports. The gateway detects them with three short connections. */
 export interface ServerFacts {
   /** If no connection was possible: `TIMEOUT`, or the system's error code such as `ECONNREFUSED`. Otherwise `undefined`. */
   readonly unreachable: string | undefined;

@@ -8,7 +8,7 @@ interface Mark {
   readonly number: number;
 }
 
-/** Kept cursors are at least `ageMs / INTERVALS` apart. So `FeedCheckpoint.from` can be older than `ageMs` by this time. */
+/** Kept cursors are at least `ageMs / INTERVALS` apart, so that at most about `INTERVALS` cursors are kept. */
 const INTERVALS = 64;
 
 /** Records cursors of the push feed, so that `current` can tell where the feed was `ageMs` ago. */

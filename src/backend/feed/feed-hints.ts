@@ -9,7 +9,7 @@ export interface FeedHintsOptions {
   readonly log: Log;
 }
 
-/** Logs what to change if the push feed fails. Logs each hint once, until the feed has been up again. */
+/** Logs how to change the configuration if the push feed fails. A hint is logged again only after the feed was up. */
 export class FeedHints {
   readonly #options: FeedHintsOptions;
   readonly #stopped = new AbortController();
@@ -20,7 +20,7 @@ export class FeedHints {
     this.#options = options;
   }
 
-  /** Call with each failure of the feed. Calls `explain` at most once for each kind of error. */
+  /** Call this at each failure of the feed. Calls `explain` once for each kind of error until the feed is up. */
   failed(error: ConnectError): void {
     const cause = `${Code[error.code]} ${error.rawMessage}`;
     if (this.#explained.has(cause) || this.#stopped.signal.aborted) return;
@@ -37,7 +37,7 @@ export class FeedHints {
     );
   }
 
-  /** Call when the feed is up. The next failure may have another cause. */
+  /** Call this when the feed is up. The hints can then be logged again, because the next failure may have another cause. */
   succeeded(): void {
     this.#explained = new Set();
     this.#logged = new Set();

@@ -4,14 +4,14 @@ import { openPushLink, type PushLink, type PushTransportOptions } from "./push-t
 
 export interface FeedProbeOptions extends PushTransportOptions {
   readonly gatewayId: string;
-  /** Timeout of the connection, and then again of the first message, in ms. */
+  /** Timeout for opening the connection, in ms. The first message then has the same timeout. */
   readonly timeoutMs: number;
 }
 
 export interface FeedProbe {
   /** What is wrong, and what to change. `undefined` if a message arrived. */
   readonly problem: string | undefined;
-  /** True if the stream was opened and did not fail. If there is a problem, it is then the missing first message. */
+  /** True if the stream was opened and did not fail. The only possible problem is then that no message arrived. */
   readonly isOpen: boolean;
 }
 

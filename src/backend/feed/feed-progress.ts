@@ -15,7 +15,7 @@ const STUCK_STREAMS_MAX = 5;
 
 /**
  * Error codes of a message that the backend cannot encode or the gateway cannot decode. The same message fails again after each
- * reconnect from the same cursor. All other codes do not depend on the content of a message.
+ * reconnect from the same cursor. The other codes do not depend on the content of a message.
  */
 const CONTENT_FAILURES = new Set([Code.Unknown, Code.Internal, Code.DataLoss, Code.InvalidArgument, Code.FailedPrecondition]);
 

@@ -1,6 +1,6 @@
 /**
- * Minimum time between two gap reports. A gap report makes every client fetch its state again, which is expensive for the
- * backend.
+ * Minimum time between two gap reports, in ms. A gap report makes every client fetch its state again, which is expensive for
+ * the backend.
  */
 const INTERVAL_MS = 1000;
 

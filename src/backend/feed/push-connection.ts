@@ -103,7 +103,7 @@ export class PushConnection {
   /**
    * Handles `too_many_pings`. gRFC A8 ("Basic Keepalive") requires the client to double its ping interval.
    *
-   * - If the gateway sends early pings (see `PingOptions.earlyIntervalMs`), it stops only these.
+   * - If the gateway sends early pings (see `PingOptions.earlyIntervalMs`), it stops sending them and keeps the interval.
    * - Otherwise, it doubles the interval.
    */
   #pingLessOften(): void {

@@ -10,7 +10,7 @@ export interface PushDeliveryParts {
   readonly metrics: Metrics;
 }
 
-/** Passes the messages of a push source to the sink. Counts each message. Reports each message that is dropped. */
+/** Passes the messages of a push source to the `PushFeedSink`. Counts each message. Reports each message that is dropped. */
 export class PushDelivery {
   readonly #parts: PushDeliveryParts;
   readonly #gaps = new GapThrottle(() => this.reportGap());
@@ -59,8 +59,8 @@ export class PushDelivery {
   }
 
   /**
-   * Calls `deliver`, which passes an event, a revocation or the report of a lost message to the sink. If `deliver` throws, the
-   * source reports a gap and continues.
+   * Calls `deliver`, which passes an event, a revocation, a cursor or a loss report to the `PushFeedSink`. If `deliver` throws,
+   * reports a gap.
    */
   #deliver(what: string, deliver: () => void): void {
     if (!this.attempt(what, deliver)) this.#gaps.request();

@@ -104,7 +104,6 @@ export class PushFeed implements PushSource {
     }
   }
 
-  /** Opens one stream and reads it until it ends. */
   async #runStream(signal: AbortSignal): Promise<void> {
     const { clock, link, gatewayId, backoffMaxMs } = this.#options;
     const openedMs = clock.monotonic();
@@ -132,8 +131,8 @@ export class PushFeed implements PushSource {
   }
 
   /**
-   * Called when the response headers of a stream arrive. The feed comes up now, or when the stream is proven (see
-   * `FeedProgress`).
+   * Called when the response headers of a stream arrive. Usually, the feed is up from now on. After several failed streams, the
+   * feed is up only when this stream has proved to work (see `FeedProgress`).
    */
   #onAnswer(): void {
     this.#progress.markAnswered();
@@ -171,8 +170,8 @@ export class PushFeed implements PushSource {
     // A message with an unreadable cursor does not change the cursor of the feed. After a reconnect, the backend sends this
     // message again, and the feed drops it again. A keepalive without a cursor also changes nothing.
     if (cursor === undefined || (isKeepalive && cursor === "")) return;
-    // An event without a cursor clears the cursor of the feed. A resume from the previous cursor would deliver this event
-    // twice.
+    // An event without a cursor clears the cursor of the feed, because a resume from the previous cursor would deliver this
+    // event twice.
     this.#cursor = cursor;
   }
 

@@ -19,7 +19,7 @@ export interface PingOptions {
  * "Server Enforcement"):
  *
  * - A ping is too early if the previous ping was less than 5 minutes ago.
- * - When the server sends data, it counts from zero again.
+ * - When the server sends data, it sets its count of such pings to zero.
  */
 const EARLY_PINGS = 2;
 

@@ -63,7 +63,7 @@ export interface PushLink {
    * message. Throws a ConnectError.
    */
   subscribe(request: FeedRequest, call: FeedCall): AsyncIterable<FeedFrame>;
-  /** Resolves to what to change in the configuration after a failure, or `undefined` if nothing is known. */
+  /** Resolves to a hint for operators: what to change in the configuration. Resolves to `undefined` if there is no hint. */
   explain(error: ConnectError, signal: AbortSignal): Promise<string | undefined>;
   /** Closes the connection and aborts the calls on it. */
   close(): void;
@@ -76,7 +76,7 @@ export interface PushLink {
 const PING_INTERVAL_MS = 310_000;
 const PING_TIMEOUT_MS = 5_000;
 const CONNECT_TIMEOUT_MS = 5_000;
-/** Timeout of each connection with which `explain` finds out the protocols of the server. */
+/** Timeout of each connection that `explain` opens to detect the protocols of the server, in ms. */
 const EXPLAIN_TIMEOUT_MS = 2_000;
 const MESSAGE_BYTES_MAX = 4 * 1024 * 1024;
 /** Maximum number of bytes by which `wrapMessages` makes a message longer. */
@@ -88,7 +88,7 @@ const WRAPPING_BYTES = 64;
  */
 const SUBSCRIBE = { ...Push.method.subscribePush, output: AnySchema };
 
-/** Creates a link to the backend that uses `options.protocol`. The link opens no connection until `connect()` is called. */
+/** Creates a link that uses the protocol `options.protocol`. The link opens no connection until `connect()` is called. */
 export function openPushLink(options: PushTransportOptions): PushLink {
   const { url, log } = options;
   const origin = new URL(url).origin;
@@ -140,7 +140,7 @@ function createTransport(options: PushTransportOptions, connection: PushConnecti
   });
 }
 
-/** connect-es 2.2.0 accepts every content type in an answer over gRPC-Web. An HTML page would then count as an open feed. */
+/** connect-es 2.2.0 accepts every content type over gRPC-Web. Without this check, an HTML page would count as an open feed. */
 function requireGrpcWeb({ status, header }: UniversalClientResponse): void {
   const type = header.get("content-type") ?? "none";
   if (status >= 200 && status < 300 && !type.startsWith("application/grpc-web")) {

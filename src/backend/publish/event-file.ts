@@ -16,7 +16,10 @@ export interface EventFileHeader {
 }
 
 export interface ReadFile {
-  /** The records after the last damaged line. Damaged lines at the end of the file are ignored. */
+  /**
+   * All records of the file. If undamaged records follow a damaged line, only the records after the last such line. Damaged
+   * lines at the end of the file are ignored.
+   */
   readonly records: readonly EventRecord[];
   /** The size of the file up to and including its last undamaged line, in bytes. */
   readonly goodBytes: number;

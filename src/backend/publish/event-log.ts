@@ -9,7 +9,7 @@ export interface LoggedEvent {
 export interface LoadedEvents {
   /** The cursor of the event before `events`; `undefined` if it is not known. */
   readonly before: string | undefined;
-  /** Events that are too old to be delivered again. Their ids are still remembered. */
+  /** Events that are too old to be delivered again. Their ids are still needed to detect duplicates. */
   readonly older: readonly ClientEvent[];
   /** The events that are delivered again, oldest first. */
   readonly events: readonly LoggedEvent[];

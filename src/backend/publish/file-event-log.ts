@@ -9,7 +9,7 @@ import { type EventRecord, encodeRecord } from "./event-record.ts";
 
 export interface FileEventLogOptions {
   readonly path: string;
-  /** Maximum size of both files together, in bytes. */
+  /** Maximum size of the two files of the event log together, in bytes. */
   readonly bytesMax: number;
   readonly sync: "always" | "os";
   /** Maximum age of the events that are delivered again after a restart, in ms. */
@@ -33,7 +33,7 @@ export class FileEventLog implements EventLog {
   readonly #lockFd: number;
   readonly #olderPath: string;
   #loaded: LoadedEvents;
-  /** The size of the undamaged part of an existing `path`, in bytes; `undefined` if no file can be continued. */
+  /** If the file `path` is usable and not yet open: the size of its undamaged part, in bytes. New events follow this part. */
   #continueAt: number | undefined;
   #file: EventFile | undefined;
   #isClosed = false;
@@ -92,7 +92,7 @@ export class FileEventLog implements EventLog {
     this.#continueAt = newer?.goodBytes;
     const isDamaged = newer?.isDamaged ?? false;
     if (isDamaged || older?.isDamaged) log.error("push log file damaged", { file: pathShown(path) });
-    // A damaged line is a lost event. The events before it are not used, because their delivery would leave a gap.
+    // A damaged line is a lost event. The events before a damaged line are not used, because a gap would follow them.
     const records = [...(isDamaged ? [] : (older?.records ?? [])), ...(newer?.records ?? [])];
     return this.#recent(records);
   }

@@ -42,11 +42,11 @@ interface Admitted {
 
 /**
  * The push source that gets its events from the private listener. If there is a log, each event is written to it and then
- * delivered. The events of all calls that arrive during a write are written together. Without a log, `publish` delivers its events
- * before it returns.
+ * delivered. The events of all calls that arrive during a write are written together. `publish` resolves after its events are
+ * delivered.
  *
- * A revocation is applied at once and not logged. A log is not needed, because the backend stores each revocation before it
- * publishes the revocation. So every later session look-up respects it.
+ * A revocation is applied at once and is not written to the log. The log is not needed, because the backend stores each
+ * revocation before it publishes the revocation. So every later session look-up finds the session revoked.
  */
 export class HttpSource implements PushSource, Publisher {
   readonly #parts: HttpSourceParts;

@@ -64,7 +64,7 @@ export function readItem(kind: ItemKind, source: string): ReadItem {
     if (thrown instanceof FieldError) return broken(kind, values, thrown.problem);
     if (!(thrown instanceof JsonTextError)) throw thrown;
     const { field, message } = thrown;
-    // The text is not JSON, or JSON parsers may read it differently. So the audience of the item is not known.
+    // The text is not JSON, or JSON parsers may read it differently. So none of its values is used, not even the audience.
     return broken(kind, {}, { field, message });
   }
   const pushKind = kindOf(kind, values);

@@ -5,7 +5,7 @@ import { RestError } from "../../core/rest-reply.ts";
 import type { Revocation } from "../../core/sessions.ts";
 import { type ItemKind, type ItemProblem, type ReadItem, readItem } from "./item-json.ts";
 
-/** Thrown if items of a call break a rule. The whole call is then refused. */
+/** Thrown if events or revocations of a call break a rule. The whole call is then refused. */
 export class InvalidItems extends Error {
   readonly problems: readonly (ItemProblem & { readonly index: number })[];
 
@@ -15,7 +15,7 @@ export class InvalidItems extends Error {
   }
 }
 
-/** Maximum number of problems in one reply. A backend with an error in its code has the same problem in every item. */
+/** Maximum number of problems in one reply. More would not help, because a bug often causes the same problem in every event. */
 const PROBLEMS_MAX = 20;
 
 /** Reads the body of `/publish`: one event, or `{"events": […]}`. Throws `InvalidItems` and `RestError`. */

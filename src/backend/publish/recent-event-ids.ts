@@ -6,7 +6,13 @@ import { EVENT_ID_MEMORY_MS, EVENT_IDS_MIN } from "../../core/limits.ts";
 /** Length of a hash: 22 characters of base64url hold 132 bits. The hash has no secret key, so it must resist a collision search. */
 const HASH_CHARS = 22;
 
-/** How an event relates to the remembered events. `reused`: another event with the same id and audience is remembered. */
+/**
+ * Whether an event with the same id and audience is remembered:
+ *
+ * - `new`: no such event.
+ * - `duplicate`: an event with the same type and payload.
+ * - `reused`: an event with another type or payload.
+ */
 export type EventIdState = "new" | "duplicate" | "reused";
 
 /** Returns a hash of the audience and the id of an event; `undefined` if the event has no id. */
@@ -26,8 +32,8 @@ function hashOf(text: string): string {
 }
 
 /**
- * Remembers the ids of published events: at least `EVENT_IDS_MIN` of them, unless they are older than `EVENT_ID_MEMORY_MS`. The ids
- * are in two maps. When the newer map is full or old, it replaces the older one.
+ * Remembers the ids of published events. An id is forgotten only if it is older than `EVENT_ID_MEMORY_MS`, or if at least
+ * `EVENT_IDS_MIN` newer ids are remembered. The ids are in two maps. When the newer map is full or old, it replaces the older one.
  */
 export class RecentEventIds {
   readonly #clock: Pick<Clock, "monotonic">;
@@ -55,7 +61,7 @@ export class RecentEventIds {
     this.#newer.set(key, contentHash(event));
   }
 
-  /** Undoes `add`: the event was not published. */
+  /** Undoes `add` for an event that was not published. */
   remove(event: ClientEvent): void {
     const key = eventKey(event);
     if (key !== undefined) this.#newer.delete(key);

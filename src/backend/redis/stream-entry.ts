@@ -1,7 +1,6 @@
 import type { Dropped, PushStep } from "../feed/push-event.ts";
 import { type ReadItem, readItem, readTexts } from "../publish/item-json.ts";
 
-/** An entry of the Redis Stream. */
 export interface StreamEntry {
   readonly id: string;
   /** Names and values, in order; `undefined` if the entry is too large. */

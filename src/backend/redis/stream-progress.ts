@@ -8,14 +8,14 @@ export class StreamProgress {
   #id: string;
   /** The hash of the entry at `#id`; `undefined` if there was no such entry. */
   #hash: string | undefined;
-  /** The number of entries that were ever added, up to `#id`; `undefined` if it is not known. */
+  /** The number of entries that were ever added to the stream, up to the entry at `#id`. `undefined` if it is not known. */
   #added: number | undefined;
   /** Whether the next read is the first one over a new connection. */
   #isReconnected = true;
   #hasRead = false;
   #startsAtOldest: boolean;
 
-  /** With `startsAtOldest`, the first read starts at the oldest entry and never has a gap, whatever the id of this entry is. */
+  /** If `startsAtOldest` is true, the first read starts at the oldest entry. This read never has a gap. */
   constructor(id: string, startsAtOldest: boolean) {
     this.#id = id;
     this.#startsAtOldest = startsAtOldest;
@@ -36,15 +36,15 @@ export class StreamProgress {
   hasGap(read: StreamRead): boolean {
     if (this.#startsAtOldest) return false;
     if (compareIds(read.lastId, this.#id) < 0) return true;
-    // The stream was empty at the last read. It may have got and lost entries before this connection was opened.
+    // The stream was empty at the last read. Before this connection was opened, entries may have been added and lost.
     if (this.#id === ZERO_ID && this.#isReconnected && this.#hasRead) return true;
-    // After a stream has lost its data, new entries may get old ids: explicit ids, or ids of the same millisecond. The entry at
-    // `#id` then has another hash, or exists although it was deleted before.
+    // After a data loss, a new entry may have the id of a lost entry: an explicit id, or an id of the same millisecond. So a
+    // changed hash shows a data loss. The hash also changes if there was no entry at `#id` before.
     const isKnown = read.hashAtId !== undefined;
     if (isKnown && this.#hasRead && read.hashAtId !== this.#hash) return true;
     if (read.isComplete && this.#added !== undefined && read.added !== this.#added + read.entries.length) return true;
     if (isKnown || this.#id === ZERO_ID) return this.#isDeletedAfter(read);
-    // The entry at `#id` was removed, or the stream lost all its data. The entry counts cannot show which, so a newer id is a gap.
+    // Either the entry at `#id` was removed, or the stream lost all its data. Both look alike, so a newer id counts as a gap.
     return read.lastId !== this.#id;
   }
 

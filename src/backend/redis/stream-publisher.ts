@@ -8,7 +8,7 @@ import { Script } from "../../stores/redis/script.ts";
 import { contentHash, eventKey } from "../publish/recent-event-ids.ts";
 
 /**
- * Adds entries, unless their event ids are known.
+ * Adds entries to the Redis Stream. Skips each entry whose event id is known.
  *
  * KEYS: the stream, then the keys of event ids.
  *
@@ -43,9 +43,9 @@ return results
 
 export interface StreamPublisherOptions {
   readonly redis: ConnectionOptions;
-  /** The key of the stream. The keys of event ids start with it. */
+  /** The key of the Redis Stream. The keys of event ids start with this key. */
   readonly stream: string;
-  /** The number of entries to which the stream is trimmed. */
+  /** Approximate maximum number of entries in the Redis Stream. Redis removes the oldest entries. */
   readonly entriesMax: number;
 }
 

@@ -4,7 +4,7 @@ import type { StreamEntry } from "./stream-entry.ts";
 
 /** Maximum number of entries in one read. */
 const ENTRIES_MAX = 256;
-/** A read ends after the entry with which it exceeds this size, in bytes. */
+/** Size limit of one read, in bytes. The entry that exceeds the limit is the last entry of the read. */
 const READ_BYTES_MAX = 4 * 1024 * 1024;
 /**
  * Maximum size of an entry that is transferred, in bytes. It is enough for an event of maximum size. The JSON of an event contains

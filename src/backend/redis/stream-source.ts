@@ -26,7 +26,7 @@ export interface StreamSourceOptions {
   readonly backoffMaxMs: number;
   /** Returns a random number, uniform in [0, 1). */
   readonly random: () => number;
-  /** Returns a text that no other start of any gateway returns. */
+  /** Returns a text that is unique, also among several gateways. */
   readonly uniqueText: () => string;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -120,7 +120,8 @@ export class StreamSource implements PushSource {
   async #startFill(reader: StreamReader): Promise<StreamProgress> {
     const { ageMs, beginFill, uniqueText } = this.#options;
     const { from, last, startsAtOldest } = await reader.findStart(ageMs);
-    // If the position before the range is unknown, the fill starts at a cursor that no client can have.
+    // `startsAtOldest`: the entry before the first one was removed, so its id is unknown. The fill then starts at a cursor that
+    // no client can have.
     const start = startsAtOldest ? uniqueText() : from;
     const isEmpty = last === from;
     beginFill({ from: start, last: isEmpty ? start : last, reached: isEmpty ? start : last });

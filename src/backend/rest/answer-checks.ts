@@ -47,8 +47,10 @@ export function requireJson({ status, headers, body }: HttpAnswer): string {
 }
 
 /**
- * Returns the body of a raw answer. Throws an `HttpFailure` if the answer does not mark its end: a truncated body of raw bytes
- * looks like a complete one. Also throws an `HttpFailure` if the media type is not `expectedType`.
+ * Returns the body of an answer in raw bytes. Throws an `HttpFailure` in two cases:
+ *
+ * - The answer has neither Content-Length nor chunked coding. A truncated body would then look complete.
+ * - The media type is not `expectedType`.
  */
 export function rawBody(answer: HttpAnswer, expectedType: string | undefined): Uint8Array {
   const { status, headers, body } = answer;

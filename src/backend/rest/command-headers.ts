@@ -7,12 +7,12 @@ import { refuse } from "../../core/refusal.ts";
  * (core/limits.ts).
  */
 const ID_CHARS_MAX = 256;
-/** Maximum length of a client's header that the gateway forwards to the backend. A longer header is not forwarded. */
+/** Maximum length of a header value that the gateway forwards from the client to the backend. A longer value is not forwarded. */
 const FORWARDED_CHARS_MAX = 512;
 /** The User-Agent of a backend call if the client sent no valid User-Agent. */
 export const OWN_USER_AGENT = "sallyport";
 
-/** The names of the headers with the identity of a command (settings `backend.identity_headers`). */
+/** The names of the headers that tell the backend who sends a command (settings `backend.identity_headers.*`). */
 export interface IdentityHeaders {
   readonly userId: string;
   readonly deviceSessionId: string;

@@ -41,7 +41,7 @@ export class ConcurrencyLimiter {
     return this.#waitingCount;
   }
 
-  /** Uses other limits from now on. Calls that run continue, even if they are more than `callsMax`. */
+  /** Uses other limits from now on. Running calls continue, even if there are more than `callsMax` of them. */
   resize(callsMax: number, waitingMax: number): void {
     this.#free += callsMax - this.#callsMax;
     this.#callsMax = callsMax;

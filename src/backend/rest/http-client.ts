@@ -18,7 +18,7 @@ export interface HttpCall {
   readonly timeoutMs: number;
   /** Maximum size of the answer, in bytes. If the maximum of the pool is lower, the maximum of the pool applies. */
   readonly bytesMax?: number | undefined;
-  /** Maximum number of repeats. Default: `UpstreamSettings.retriesMax`. */
+  /** Maximum number of repeats of the call. Default: `UpstreamSettings.retriesMax`. */
   readonly retriesMax?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Whether the call may be sent twice. Default: whether its method is idempotent (RFC 9110 9.2.2). */
@@ -72,7 +72,7 @@ export function tooLong(bytesMax: number): HttpFailure {
   return ownFault(`the body is longer than ${bytesMax} bytes`);
 }
 
-/** Returns the failure for an answer that every other address would give too. It does not count as a fault of the address. */
+/** Returns a failure that is not a fault of the address, because every other address would give the same answer. */
 function ownFault(cause: string): HttpFailure {
   return new HttpFailure("bad_response", cause, { isFault: false });
 }

@@ -25,7 +25,7 @@ const CERTIFICATE_REJECTED = /^(ERR_TLS_CERT|CERT_|SELF_SIGNED_CERT|DEPTH_ZERO|U
 const NOT_CONNECTED: ReadonlySet<string> = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN"]);
 
 interface FailureDetails {
-  /** Whether the address is at fault, so that another address may do better. Default: true, except for `aborted`. */
+  /** Whether the address caused the failure. Another address may then succeed. Default: true, except for `aborted`. */
   readonly isFault?: boolean;
   /** Whether it is certain that nothing was sent. Default: false. */
   readonly isUnsent?: boolean;
@@ -56,7 +56,7 @@ export class HttpFailure extends Error {
   }
 }
 
-/** Converts an unaccepted HTTP status to an `HttpFailure`. */
+/** Returns the failure for an answer whose HTTP status is not accepted. */
 export function failureOfStatus(status: number): HttpFailure {
   const kind = status === 504 ? "timeout" : status === 502 || status === 503 ? "unavailable" : "bad_response";
   return new HttpFailure(kind, `HTTP ${status}`, { isFault: status >= 500 });

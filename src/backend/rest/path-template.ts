@@ -47,8 +47,10 @@ export class PathTemplate {
   }
 
   /**
-   * Returns the path with the values of the payload in place of its variables. Throws PAYLOAD_INVALID with the name of the
-   * field if its value is missing, too long or unsafe in a path, or if it does not match the pattern of its variable.
+   * Returns the path. Values of the payload replace the variables. Throws PAYLOAD_INVALID, which names the field, in these cases:
+   *
+   * - The value of the field is missing, too long or unsafe in a path.
+   * - The value does not match the pattern of the variable.
    */
   expand(members: JsonMembers): string {
     if (this.#plain !== undefined) return this.#plain;

@@ -73,7 +73,7 @@ export class PublicAuth implements PublicBackend {
 
 function toPublicAnswer(answer: HttpAnswer, call: PublicBackendCall): PublicAnswer {
   const { status, headers, body } = answer;
-  // A 401 or 403 with `WWW-Authenticate` rejects the gateway's own token, even if the route passes the status.
+  // A 401 or 403 with `WWW-Authenticate` rejects the gateway's own token, even if `pass_statuses` contains this status.
   if (call.statuses.has(status)) requireNoChallenge(answer);
   else requireGatewayAccepted(answer);
   const retryAfter = headers.get("retry-after");

@@ -2,7 +2,7 @@ import { payloadInvalid } from "../../core/refusal.ts";
 import { elementsOf, type JsonMembers, membersOf } from "./json-members.ts";
 import { scalarText } from "./path-template.ts";
 
-/** Maximum nesting of objects in a query. It bounds the recursion; request messages are seldom nested more than three deep. */
+/** Maximum nesting of objects in a query. It bounds the recursion. Messages seldom have more than three levels. */
 const DEPTH_MAX = 16;
 
 /**

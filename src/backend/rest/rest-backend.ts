@@ -142,7 +142,8 @@ function acceptOf({ isAnswerRaw, answerType }: CompiledRoute): string | undefine
 
 /**
  * Converts a 2xx answer to a reply. The body must be JSON or empty, unless the answers of the route are raw. The reply's payload
- * is the body, byte for byte. If the route sets `response_body`, the payload is an object, and the body is its field of this name.
+ * is the body, byte for byte. If the route sets `response_body`, the payload is an object instead. `response_body` is the name of
+ * its only field, and the body is the value of this field.
  */
 function readOk(answer: HttpAnswer, { responseBody, isAnswerRaw, answerType }: CompiledRoute): BackendReply {
   if (isAnswerRaw) return { resultCode: "ok", payloadBytes: rawBody(answer, answerType) };

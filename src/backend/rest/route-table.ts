@@ -35,9 +35,12 @@ export interface CompiledRoute {
   readonly messageType: string;
   readonly method: HttpMethod;
   readonly path: PathTemplate;
-  /** The content of the body. `*`: all fields that the path does not use. A name: the value of this field. Empty: no body. */
+  /**
+   * The content of the HTTP body. `*`: all fields of the payload that the path does not use. A name: the value of this payload
+   * field. Empty: no body.
+   */
   readonly body: string;
-  /** Whether an object in the query becomes one parameter for each of its fields. If false, an object is refused. */
+  /** Whether a query field that is an object is sent as one parameter for each of its fields. If false, it is refused. */
   readonly isQueryNested: boolean;
   /** The field of the response payload that contains the backend's body. `undefined`: the body is the whole payload. */
   readonly responseBody: string | undefined;

@@ -18,7 +18,7 @@ export function checkSchema(schema: PayloadSchema, payloadBytes: Uint8Array): vo
   throw refuse("PAYLOAD_INVALID", { metadata: { ...metadata, pointer, keyword } });
 }
 
-/** Returns the first name of a JSON pointer: a field of the payload. An empty pointer means the whole payload: `payload`. */
+/** Returns the first name in a JSON pointer, which is a field of the payload. Returns `payload` for an empty pointer. */
 function fieldOf(pointer: string): string {
   const [, first] = pointer.split("/", 2);
   return first === undefined ? "payload" : first.replaceAll("~1", "/").replaceAll("~0", "~");

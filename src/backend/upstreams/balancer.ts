@@ -4,7 +4,7 @@ export interface Target {
   readonly weight: number;
   /** Number of running calls. */
   readonly active: number;
-  /** Factor of the weight, from 0 to 1. It is below 1 while the target is in its slow start. */
+  /** The weight is multiplied by this factor, which is from 0 to 1. It is below 1 during the slow start of the target. */
   readonly warmth: number;
 }
 
@@ -21,7 +21,7 @@ export function choose<T extends Target>(targets: readonly T[], random: () => nu
   const first = drawByWeight(targets, random);
   const second = first && drawPeer(targets, first, random);
   if (first === undefined || second === undefined || second.active >= first.active) return first;
-  // A target in its slow start has few running calls, so it would be chosen too often. `warmth` is the probability of this choice.
+  // A target in its slow start has few running calls, so it would win too often. It wins only with the probability `warmth`.
   return second.warmth === 1 || random() < second.warmth ? second : first;
 }
 

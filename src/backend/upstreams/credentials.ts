@@ -7,7 +7,7 @@ import { TlsFilesError } from "../../core/start-error.ts";
 import type { Log } from "../../core/telemetry.ts";
 import type { CredentialSettings, NamedFile } from "./settings.ts";
 
-/** The credentials of the connections to the backend. When a file changes, a new object replaces this one. */
+/** The credentials of the connections to the backend. When a credential file changes, a new object replaces this one. */
 export interface Identity {
   readonly tls: { readonly ca?: string; readonly cert?: string; readonly key?: string };
   readonly token: string | undefined;

@@ -6,7 +6,7 @@ import type { PoolName } from "./settings.ts";
 import type { Upstream } from "./upstream.ts";
 import type { UpstreamAddress } from "./upstream-address.ts";
 
-/** Factor of the weight of an address when its slow start begins (Envoy, `min_weight_percent`). */
+/** When the slow start of an address begins, its weight is multiplied by this factor (Envoy, `min_weight_percent`). */
 const WARMTH_MIN = 0.1;
 
 /** One address in one pool: its connections, its running calls and its failures. */
@@ -18,9 +18,9 @@ export class Member {
   weight = 0;
   /** Number of running calls. */
   active = 0;
-  /** Factor of the weight, from `WARMTH_MIN` to 1. It is below 1 during the slow start. */
+  /** The weight is multiplied by this factor. During the slow start, it grows from `WARMTH_MIN` to 1. */
   warmth = 1;
-  /** When the slow start began, on the monotonic clock. */
+  /** When the last ejection ended, in ms on the monotonic clock. Before any ejection: when the address became usable. */
   usableSinceMs: number;
   readonly #pool: PoolName;
   readonly #labels = new Map<string, Readonly<Record<string, string>>>();
@@ -42,7 +42,7 @@ export class Member {
     return this.#connection.send(call, bytesMax, signal);
   }
 
-  /** Opens new connections if the credentials have changed. Running calls continue on the old ones. */
+  /** If the credentials have changed, new calls get new connections. Running calls continue on the old connections. */
   useIdentity(identity: Identity): void {
     if (this.#connection.identity === identity) return;
     this.#connection.close();

@@ -20,7 +20,7 @@ const LOOK_UP_MS_MIN = 1000;
 const LOOK_UP_MS_MAX = 300_000;
 
 /**
- * Keeps the addresses of a name current. Looks the name up again when the TTL ends, or soon after a connection has failed. If a
+ * Keeps the addresses of a name current. Repeats the look-up when the TTL ends, or soon after a connection has failed. If a
  * look-up fails, the last addresses stay in use.
  */
 export class NameWatch {
@@ -38,11 +38,11 @@ export class NameWatch {
   constructor(options: NameWatchOptions, known: readonly string[] = []) {
     this.#options = options;
     this.#known = known;
-    // The first look-up starts after the current task. So `stop` can be called before any look-up (configuration check).
+    // The first look-up starts after the current task. So a configuration check can call `stop` before any look-up.
     this.first = Promise.resolve().then(() => this.#lookUp());
   }
 
-  /** Looks the name up as soon as `LOOK_UP_MS_MIN` has passed since the last look-up. Call this after a failed connection. */
+  /** Starts a look-up as soon as `LOOK_UP_MS_MIN` has passed since the last one. Call this after a failed connection. */
   refreshSoon(): void {
     if (this.#isLookingUp || this.#isStopped) return;
     const sinceMs = this.#options.clock.monotonic() - this.#lookedUpMs;

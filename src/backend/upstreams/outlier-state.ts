@@ -19,8 +19,8 @@ export class OutlierState {
   }
 
   /**
-   * Records a failure. Returns true if the address has reached a maximum number of failures in a row. `consecutiveGatewayFailure`
-   * counts 502, 503, 504, failed connections and timeouts, as in Envoy.
+   * Records a failure. Returns true if one of the two thresholds of failures in a row is reached. `consecutive5xx` counts every
+   * failure. `consecutiveGatewayFailure` counts 502, 503, 504, failed connections and timeouts, as in Envoy.
    */
   failed(kind: HttpFailureKind, { consecutive5xx, consecutiveGatewayFailure }: OutlierSettings): boolean {
     this.#failures++;
@@ -53,7 +53,7 @@ export class OutlierState {
   }
 }
 
-/** A threshold of 0 turns its detector off. */
+/** A threshold of 0 is never reached. */
 function isReached(count: number, threshold: number): boolean {
   return threshold > 0 && count >= threshold;
 }

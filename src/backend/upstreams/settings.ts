@@ -52,7 +52,7 @@ export interface DnsSettings {
   readonly refreshMs: number;
 }
 
-/** The settings of the backend's addresses. All of them can change while the gateway runs. */
+/** The settings of the upstreams. Each of these settings can change while the gateway runs. */
 export interface UpstreamSettings {
   readonly rows: readonly UpstreamRow[];
   readonly connectTimeoutMs: number;

@@ -5,7 +5,7 @@ import type { UpstreamUrl } from "./upstream-url.ts";
 /** One address of an upstream. All pools share its health checks and its connection tests. */
 export class UpstreamAddress {
   readonly host: string;
-  /** The URL that calls to this address start with. */
+  /** The start of the URL of each call to this address. */
   readonly baseUrl: string;
   readonly url: UpstreamUrl;
   /** False while active health checks fail. */
@@ -24,7 +24,7 @@ export class UpstreamAddress {
     this.#clock = clock;
   }
 
-  /** Records that the address has answered. */
+  /** Records an answer of the address. `nowMs` is a time of the monotonic clock. */
   answered(nowMs: number): void {
     this.#aliveMs = nowMs;
   }

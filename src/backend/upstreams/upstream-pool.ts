@@ -21,8 +21,8 @@ type ReadAnswer<T> = (answer: HttpAnswer) => T;
 /** HTTP methods that may be sent twice (RFC 9110 9.2.2). */
 const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "PUT", "DELETE"]);
 /**
- * Maximum number of repeats while the call was sent to no address, because no connection was possible. A larger `retriesMax`
- * replaces it. A `retriesMax` of 0 allows no repeat.
+ * Maximum number of repeats of a call if the last attempt sent nothing, because no connection was possible. If `retriesMax` is
+ * larger, `retriesMax` is the maximum. If `retriesMax` is 0, no call is repeated.
  */
 const UNSENT_REPEATS_MAX = 3;
 
@@ -57,7 +57,7 @@ export class UpstreamPool {
 
   /**
    * Sends a call and returns the result of `read`. Throws an `HttpFailure` if the call gets no usable answer, for example after
-   * its timeout. If `mayBeSent` throws a `Refusal`, throws this `Refusal`.
+   * its timeout. If `call.mayBeSent` throws a `Refusal`, throws this `Refusal`.
    */
   async call<T>(call: HttpCall, read: ReadAnswer<T>): Promise<T> {
     const cancellation = new CallCancellation(call.timeoutMs, call.signal, this.#upstreams.settings.responseTimeoutMs);
@@ -77,7 +77,7 @@ export class UpstreamPool {
     }
   }
 
-  /** Takes over changed addresses, credentials and settings. */
+  /** Applies changed addresses, credentials and settings. */
   refresh(): void {
     this.#members.refresh();
     this.#budget.adopt(this.#upstreams.settings.retryBudgetPercent);
@@ -135,7 +135,6 @@ export class UpstreamPool {
     }
   }
 
-  /** Sends the call to one address. */
   async #attempt<T>(
     call: HttpCall,
     read: ReadAnswer<T>,
@@ -170,8 +169,8 @@ export class UpstreamPool {
   }
 
   /**
-   * Tests the connection to an address that has not answered within `connectTimeoutMs`. Skips the test if the call could go to no
-   * other address. Returns true if the call had to wait for the test.
+   * Tests the connection to an address that has not answered during the last `connectTimeoutMs`. Skips the test if calls may go
+   * to only one address. Returns true if the call had to wait for the test. Throws an `HttpFailure` if the test fails.
    */
   async #requireConnection({ address }: Member, signal: AbortSignal): Promise<boolean> {
     const { connectTimeoutMs } = this.#upstreams.settings;

@@ -30,7 +30,7 @@ export class UpstreamUrl {
   }
 }
 
-/** The gateway does not look `localhost` up: Bun tries both loopback addresses. A server often listens on only one of them. */
+/** The gateway leaves the look-up of `localhost` to Bun, which tries both loopback addresses. Servers often listen on only one. */
 function isLocalhost(hostname: string): boolean {
   return hostname === "localhost" || hostname.endsWith(".localhost");
 }

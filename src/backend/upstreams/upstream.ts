@@ -25,7 +25,7 @@ export class Upstream {
   readonly name: string;
   /** Share of the calls, relative to the other upstreams. The addresses of the upstream divide this share equally. */
   weight: number;
-  /** Resolves when the addresses are known or the first look-up has failed. */
+  /** Resolves when the addresses are known or the first DNS look-up has failed. */
   readonly ready: Promise<void>;
   readonly #url: UpstreamUrl;
   readonly #parts: UpstreamParts;
@@ -53,7 +53,7 @@ export class Upstream {
     return this.#addresses;
   }
 
-  /** Call this after a connection to one of the addresses has failed: the name may have new addresses. */
+  /** Call this after a connection to one of the addresses has failed, because the upstream may have new addresses. */
   connectionFailed(): void {
     this.#watch?.refreshSoon();
   }
@@ -79,7 +79,7 @@ export class Upstream {
   }
 
   #useHosts(hosts: readonly string[]): void {
-    // The addresses of the first look-up need no slow start, because no other address could take the load.
+    // The addresses of the first DNS look-up need no slow start, because no other address could take the load.
     const sinceMs = this.#addresses.length === 0 ? Number.NEGATIVE_INFINITY : this.#parts.clock.monotonic();
     const known = new Map(this.#addresses.map((address) => [address.host, address]));
     this.#replace(hosts.map((host) => known.get(host) ?? this.#newAddress(host, sinceMs)));

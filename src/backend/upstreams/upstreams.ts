@@ -13,8 +13,8 @@ export interface UpstreamsParts {
 }
 
 /**
- * The backend's addresses, and the pools of calls to them. The pools share the addresses, the health checks, the TLS files and the
- * token.
+ * The backend's addresses, and the pools of calls to them. The pools share the addresses, the health checks, the TLS files and
+ * the gateway's token for the backend.
  */
 export class Upstreams {
   readonly #parts: UpstreamsParts;
@@ -59,7 +59,7 @@ export class Upstreams {
 
   /**
    * Throws `TlsFilesError` if a file of the credentials cannot be read or used. Returns a function that applies the settings.
-   * Running calls continue. Addresses that are also in the new settings keep their connections, ejections and counts.
+   * Running calls continue. Addresses that are also in the new settings keep their connections, ejections and failure counts.
    */
   prepare(settings: UpstreamSettings): () => void {
     const adoptCredentials = this.#credentials.prepare(settings.credentials);
@@ -77,7 +77,7 @@ export class Upstreams {
     this.#changed();
   }
 
-  /** Resolves when the first look-up of each name has ended. */
+  /** Resolves when the first DNS look-up of each upstream has ended. */
   async ready(): Promise<void> {
     await Promise.all(this.#upstreams.map(({ ready }) => ready));
   }
@@ -87,7 +87,7 @@ export class Upstreams {
     for (const pool of this.#pools) pool.sample();
   }
 
-  /** Closes the idle connections, and stops look-ups and health checks. */
+  /** Closes the idle connections, and stops DNS look-ups and health checks. */
   close(): void {
     clearInterval(this.#sweepTimer);
     this.#credentials.stop();
@@ -95,7 +95,7 @@ export class Upstreams {
     for (const pool of this.#pools) pool.close();
   }
 
-  /** Opens the upstreams of the settings. An upstream with the same name and URL is kept, unless `isForced`. */
+  /** Opens the upstreams of the settings. Unless `isForced`, keeps the open upstreams whose name and URL are the same. */
   #open(settings: UpstreamSettings, isForced: boolean): void {
     const before = new Map(this.#rows.map((row, at) => [`${row.name} ${row.url}`, this.#upstreams[at]]));
     const parts = { ...this.#parts, credentials: this.#credentials, onChange: () => this.#changed() };

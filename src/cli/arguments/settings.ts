@@ -6,7 +6,7 @@ export function settingsOf(parsed: Arguments): string[] {
   return ["config", "set"].flatMap((name) => parsed.values(name).flatMap((value) => [`--${name}`, value]));
 }
 
-/** Like `settingsOf`, but `file` is a configuration file given without `--config`. Throws `UsageError` if both are given. */
+/** Returns the options for `loadConfig`. If `file` is given, it is used as `--config`. Throws `UsageError` if both are given. */
 export function settingsWithFile(parsed: Arguments, file: string | undefined): string[] {
   if (file === undefined) return settingsOf(parsed);
   if (parsed.has("config")) throw new UsageError("the configuration file is given twice");

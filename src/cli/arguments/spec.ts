@@ -2,7 +2,7 @@
 export type Completion = readonly string[] | "profile" | "message-type" | "setting" | "file";
 
 export interface OptionSpec {
-  /** The name without its dashes. */
+  /** The name of the option, without its dashes. */
   readonly name: string;
   /** The placeholder of the value in the help, such as `FILE`. Missing: the option takes no value. */
   readonly value?: string;
@@ -12,7 +12,7 @@ export interface OptionSpec {
 }
 
 export interface PositionalSpec {
-  /** The placeholder in the help, such as `TYPE`. */
+  /** The placeholder of the argument in the help, such as `TYPE`. */
   readonly name: string;
   readonly isRequired: boolean;
   readonly completion?: Completion;
@@ -29,7 +29,7 @@ export interface CommandSpec {
 
 /** A command of the command line client, with the texts of its help. */
 export interface ClientCommandSpec extends CommandSpec {
-  /** The first paragraphs of the help. */
+  /** The description of the command in its help. */
   readonly about: string;
   readonly examples: readonly string[];
 }

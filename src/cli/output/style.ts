@@ -1,4 +1,4 @@
-/** Colours for a terminal, or no colours. */
+/** Functions that colour a text for a terminal. Without colours, they return the text unchanged. */
 export interface Style {
   readonly name: (text: string) => string;
   readonly text: (text: string) => string;

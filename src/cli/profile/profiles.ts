@@ -10,8 +10,8 @@ const NAME = /^[A-Za-z0-9_-]{1,64}$/;
 const DEFAULT_NAME = "default";
 
 /**
- * Returns the profile that `option` (`--profile`) names. Without `option`, the name is `SALLYPORT_PROFILE`, else `default`. Throws
- * `UsageError` if the name is invalid.
+ * Returns the profile that `option` (`--profile`) names. Without `option`, the variable `SALLYPORT_PROFILE` names the profile. The
+ * default name is `default`. Throws `UsageError` if the name is invalid.
  */
 export function selectProfile(option: string | undefined, environment: ClientEnvironment): Profile {
   const name = option ?? environment.profile ?? DEFAULT_NAME;

@@ -6,7 +6,7 @@ import { printableLine } from "../output/printable.ts";
 import { PrivateFileError } from "../profile/private-file.ts";
 import { loginCommand } from "./session.ts";
 
-/** The names that the message of a failure contains. */
+/** The facts, besides the error, that determine the message of a failure. */
 export interface FailureContext {
   readonly profile: string;
   readonly url: string;
@@ -68,7 +68,7 @@ function gatewayFailure(error: GatewayError, context: FailureContext): CommandFa
   }
 }
 
-/** Returns the wrong field. If the payload violates the schema of its route, returns the JSON pointer and the violated keyword. */
+/** Names the wrong field. If the payload violates its schema, names the JSON pointer and the violated keyword instead. */
 function faultText({ field = "unknown", pointer, keyword }: Readonly<Record<string, string>>): string {
   if (pointer === undefined || keyword === undefined) return `field ${printableLine(field)}`;
   return printableLine(`${pointer === "" ? "the payload" : pointer} violates ${keyword} of the route's schema`);
@@ -132,7 +132,7 @@ export function noGateway(what: string, url: string): CommandFailure {
   return new CommandFailure(EXIT.network, `${url} does not answer as a Sallyport gateway (${what}); check --url`);
 }
 
-/** The advice after a `call` whose command may have been executed. `undefined` for the other commands. */
+/** The advice after a `sallyport call` whose command may have been executed. `undefined` for all other subcommands. */
 function unknownOutcome({ messageType }: FailureContext): string | undefined {
   if (messageType === undefined) return undefined;
   return `the command may have been executed; --idempotency-key makes a retry safe ${SAFE_RETRY_CONDITION}`;

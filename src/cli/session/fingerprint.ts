@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { DeviceKey } from "../../client/device-key.ts";
 
-/** Returns the id of a device key: its RFC 7638 thumbprint, like the key ids of the gateway. */
+/** Returns the id of a device key: its RFC 7638 thumbprint. The key ids of the gateway are thumbprints too. */
 export function keyIdOf({ algorithm, publicKey }: DeviceKey): string {
   return createHash("sha256").update(thumbprintMembers(algorithm, publicKey)).digest("base64url");
 }

@@ -29,7 +29,7 @@ export function notLoggedIn(profile: string): CommandFailure {
   return new CommandFailure(EXIT.refused, `profile ${profile} is not logged in; run: ${loginCommand(profile)}`);
 }
 
-/** The command that logs the profile in. */
+/** Returns the command with which a user logs in to the profile. */
 export function loginCommand(profile: string): string {
   return profile === "default" ? "sallyport login" : `sallyport login --profile ${profile}`;
 }

@@ -34,7 +34,7 @@ export function plainSetupEndpoint(): HttpEndpoint {
 /**
  * Creates the endpoints that only `sallyport dev` has. Their paths start with `/playground`:
  *
- * - the settings of the gateway that the page shows
+ * - the gateway's settings, which the page shows
  * - the development API of the embedded backend
  * - the restart of the gateway
  *

@@ -3,7 +3,7 @@ import page from "./page/index.html";
 
 /** One file of the page, as it is served. */
 export interface PageFile {
-  /** The path of its URL: `/` for the document, and `/playground/NAME-HASH.EXT` for a file that the document loads. */
+  /** The path in the URL: `/` for the HTML document, and `/playground/NAME-HASH.EXT` for a file that the document loads. */
   readonly path: string;
   readonly contentType: string;
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -67,7 +67,7 @@ function nameOf(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);
 }
 
-/** Returns the document with the paths at which the assets are served. The bundler writes only their file names. */
+/** Returns the document with a path for each asset. The bundler writes only a file name, but assets are served below `FOLDER`. */
 function withPaths(document: BundledFile, assets: readonly BundledFile[]): Uint8Array<ArrayBuffer> {
   const text = new TextDecoder().decode(document.bytes);
   return new TextEncoder().encode(

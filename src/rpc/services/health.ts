@@ -24,14 +24,14 @@ const LISTED_SERVICES_MAX = 100;
  */
 const WATCHERS_MAX = 1000;
 /**
- * Maximum number of bytes queued for one watcher. A status takes 7 bytes, so a longer queue means that the client reads
- * nothing.
+ * Maximum number of bytes queued for one watcher. A status takes 7 bytes, so the queue reaches this size only if the client
+ * reads nothing.
  */
 const QUEUED_BYTES_MAX = 64 * 1024;
 
 /**
- * The peer guard does not check health calls. So a load balancer gets answers even if it shares its address with failing
- * clients.
+ * Health calls are answered even if the failure budget of the peer is spent. So a load balancer gets answers even if it shares
+ * its address with failing clients.
  */
 const OPTIONS: MethodOptions = { requestBytesMax: STANDARD_REQUEST_BYTES_MAX, servesAnyPeer: true };
 

@@ -37,12 +37,12 @@ export function classDemand(policy: PublicClass, peer: Peer, { budgets }: Public
   return { policy, scope: "public_class", key: `${policy} ${peer.network}`, budget: budgets[policy] };
 }
 
-/** Returns the demand on the row's own budget. The bucket belongs to the client's network. */
+/** Returns a demand for one token of the row's own budget. Each network has its own bucket. */
 export function ownDemand({ policy, budget }: NamedBudget, { network }: Peer): PublicDemand {
   return { policy, scope: "public_route", key: `${policy} ${network}`, budget };
 }
 
-/** Returns the demand on the bucket of an identity. Rows that share a budget also share its buckets. */
+/** Returns a demand for one token of the bucket of an identity, such as a mailbox. Rows with the same budget share its buckets. */
 export function identityDemand(
   shared: IdentityBudget | NamedBudget,
   identity: string,
@@ -53,7 +53,7 @@ export function identityDemand(
 }
 
 /**
- * Returns the demand on the bucket to which the invalid public calls of a network are charged.
+ * Returns a demand for one token of the network's bucket for invalid public calls.
  *
  * Failed RPCs are charged to another bucket. So a client can log in again, even if failed RPCs have emptied that bucket.
  */

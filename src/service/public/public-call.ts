@@ -29,15 +29,15 @@ export interface PublicAuthParts extends PublicChargePorts {
   readonly shuttingDown: () => Refusal;
 }
 
-/** Maximum length of path and query at the backend. Many HTTP servers limit the whole request line to 8 KiB. */
+/** Maximum length of the path and the query of a backend call. Many HTTP servers limit the whole request line to 8 KiB. */
 const TARGET_CHARS_MAX = 8000;
 
 /**
- * Serves a call of a public route: validates its fields, charges the budgets of its row, and forwards the call to the backend.
+ * Serves a call of a public route: validates its fields, takes tokens from its buckets, and forwards the call to the backend.
  * Throws RestError.
  *
- * - An invalid call is charged only to the failure budget of public calls.
- * - The expensive check of the fields runs only if the budgets of the row have tokens left.
+ * - A call with fields that `readCall` or `schemaCheck` rejects takes a token only from the failure bucket of its network.
+ * - `schemaCheck` and `expensiveCheck` run only if the buckets of the call have tokens left.
  */
 export async function servePublicCall(call: HttpCall, path: PublicPath, parts: PublicAuthParts): Promise<Response> {
   if (parts.isStopping()) throw stopping(parts.shuttingDown());
@@ -69,7 +69,7 @@ function toResponse(answer: PublicAnswer, budgetFields: Readonly<Record<string, 
   return new Response(body, { status: answer.status, headers: { ...headers, ...answer.headers } });
 }
 
-/** Returns the demands of a call: on the budgets of its network, and on the budget of its identity. */
+/** Returns the buckets from which a call takes a token: the buckets of its network, and the bucket of its identity. */
 function demandsOf({ peer }: HttpCall, row: PublicRow, { identity }: CheckedCall, parts: PublicAuthParts): PublicDemand[] {
   const { class: shared, budget, identityBudget } = row;
   const demands = shared === undefined ? [] : [classDemand(shared, peer, parts)];
@@ -81,7 +81,7 @@ function demandsOf({ peer }: HttpCall, row: PublicRow, { identity }: CheckedCall
 interface ReadCall {
   readonly row: PublicRow;
   readonly checked: CheckedCall;
-  /** Path and query at the backend. */
+  /** The path and the query of the backend call. */
   readonly target: string;
 }
 
@@ -103,7 +103,7 @@ async function readCall(call: HttpCall, path: PublicPath, parts: PublicAuthParts
   });
 }
 
-/** Runs a check of a call. If the call is invalid, it is charged to the failure bucket of the network. */
+/** Runs a check of a call. If the check finds a fault of the client, charges the call to the failure bucket of the network. */
 async function charging<T>(call: HttpCall, parts: PublicAuthParts, check: () => T | Promise<T>): Promise<T> {
   try {
     return await check();
@@ -115,8 +115,10 @@ async function charging<T>(call: HttpCall, parts: PublicAuthParts, check: () => 
 }
 
 /**
- * Returns true if an error must be charged to the network's failure bucket. This is the case if the fields are invalid or the body
- * is too large. An error in the headers is cheap to detect, and a slow client is not an attack.
+ * Returns true if an error must be charged to the network's failure bucket: the fields are invalid, or the body is too large.
+ *
+ * - An error in the headers is not charged, because it is cheap to detect.
+ * - A body that arrives too slowly is not charged, because a slow client is not an attack.
  */
 function isClientFault(thrown: unknown): boolean {
   if (!(thrown instanceof RestError) || thrown.cause instanceof BodyTooSlow) return false;

@@ -8,7 +8,7 @@ interface Served {
   readonly endpoint: HttpEndpoint;
 }
 
-/** The endpoints of one table: exact paths by their text, and paths with variables in a list. */
+/** The endpoints of one `PublicTable`. `exact`: paths without variables, by path. `patterns`: paths with variables. */
 interface ServedTable {
   readonly exact: ReadonlyMap<string, Served>;
   readonly patterns: readonly Served[];

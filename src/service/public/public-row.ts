@@ -19,7 +19,7 @@ import { FieldChecks, type Fields } from "./fields/public-fields.ts";
 /** A call whose fields are valid. */
 export interface CheckedCall {
   readonly fields: Fields;
-  /** The key of the identity's bucket; `undefined` if the row has no identity. */
+  /** The bucket key of the call's identity, such as an e-mail address; `undefined` if the row has no identity. */
   readonly identity: string | undefined;
   /** Checks the fields by the schema of the row. Call it only if the budgets of the call have tokens left. Throws RestError. */
   readonly schemaCheck: (() => void) | undefined;
@@ -45,7 +45,7 @@ export interface PublicRow {
   readonly class: PublicClass | undefined;
   /** The row's own budget per network. */
   readonly budget: NamedBudget | undefined;
-  /** The budget per identity: a shared one by its name, or the row's own. */
+  /** The budget per identity: the name of a shared budget, or the row's own budget. */
   readonly identityBudget: IdentityBudget | NamedBudget | undefined;
   /** Whether the call is a step of a login. */
   readonly isLogin: boolean;
@@ -98,7 +98,7 @@ export function compileRow(entry: PublicRouteEntry, keyRules: DeviceKeyRules): P
   };
 }
 
-/** Checks the fields by the schema of the row. The checked text is the text that the backend gets. */
+/** Checks the JSON text of the fields by the schema of the row. The backend gets the same text. Throws RestError. */
 function requireValid(schema: PayloadSchema, fields: Fields): void {
   const violation = schema.violationOf(JSON.stringify(fields));
   if (violation === undefined) return;

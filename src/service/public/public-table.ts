@@ -24,13 +24,13 @@ export class PublicPath {
     return this.rows.find((row) => row.method === served);
   }
 
-  /** Returns the values of the variables in a path as received. The path must match `pattern`. */
+  /** Returns the values of the path's variables. `path` is the path as received, and must match `pattern`. */
   values(path: string): PathValues {
     return this.pattern.match(path) ?? new Map();
   }
 }
 
-/** The public routes of one configuration. It never changes: a reload builds another table. */
+/** The public routes of one configuration. The table never changes, because a reload builds another table. */
 export class PublicTable {
   readonly paths: readonly PublicPath[];
 

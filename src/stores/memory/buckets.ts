@@ -8,15 +8,15 @@ import { GrowingTable } from "./growing-table.ts";
 export interface MemoryBucketOptions {
   /** Maximum number of stored buckets. A bucket with all its tokens is not stored. A stored bucket takes up to 62 bytes. */
   readonly entriesMax: number;
-  /** The secret seed of the fingerprints, 16 bytes; random by default. */
+  /** The secret seed for the fingerprints (hashes) of bucket keys, 16 bytes; random by default. */
   readonly seed?: Uint8Array | undefined;
   /** The table of the buckets. Default: a new table in this process's memory. To share a table, set `table` and `seed`. */
   readonly table?: FingerprintTable | undefined;
 }
 
 /**
- * Retry delay of a refusal, if the table has no room for a new bucket. When a stored bucket has all its tokens again, its room
- * becomes free.
+ * Retry delay of a refusal in ms, if the table has no room for a new bucket. A stored bucket frees its room when it has all its
+ * tokens again.
  */
 const NO_ROOM_RETRY_MS = 1000;
 
@@ -27,8 +27,8 @@ const LATE_REPLY_MS_MAX = 60_000;
  * Token buckets in this process's memory, or in memory that several processes share. The algorithm is the generic cell rate
  * algorithm (ITU-T I.371, "virtual scheduling").
  *
- * A bucket is stored as its full time: the time at which it has all its tokens again. From then on it is not stored, because it
- * equals a bucket that was never used.
+ * A bucket is stored as its full time: the time at which it has all its tokens again. From this time on it is not stored, because
+ * it equals a bucket that was never used. A demand asks for a token of one bucket.
  *
  * - If the table has no room for a new bucket, the demand is refused.
  * - If the fingerprints of two keys collide, the two keys share one bucket. Their demands are then refused earlier.
@@ -161,7 +161,7 @@ export class MemoryBucketStore implements BucketStore {
     }
   }
 
-  /** Takes the demands in shadow mode, each independently of the others. Runs after all other demands were met. */
+  /** Takes a token for each demand in shadow mode, if its bucket has one. Runs after all other demands were met. */
   #takeShadows(demands: readonly BucketDemand[], nowMs: number, onRefusal?: (scope: BudgetScope) => void): void {
     for (const [index, { budget, scope }] of demands.entries()) {
       if (budget.shadow !== true) continue;

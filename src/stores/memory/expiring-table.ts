@@ -41,7 +41,7 @@ const VACANT = 0;
  * A hash table with open addressing that maps 64-bit fingerprints to expiries.
  *
  * - It allocates all its memory once, and needs no timer.
- * - `GrowingTable` is the variant that grows. `SharedTable` is the variant for several processes.
+ * - `GrowingTable` is the variant whose memory grows. `SharedTable` is the variant for several processes.
  * - It never evicts an entry before its expiry. It reuses the slots of expired entries.
  * - It has room for `entriesMax` entries. If it is full, `claim` searches some groups for expired entries. If less than 1% of
  *   all entries are expired, `claim` may find none and return `NO_SLOT`.

@@ -1,6 +1,6 @@
 import type { Held } from "../../core/live-set.ts";
 
-/** `remove` deletes all empty handles if the list has at least this many more empty handles than items. */
+/** If the empty handles outnumber the items by at least this number, `remove` deletes all empty handles. */
 const COMPACT_AT = 32;
 
 /**

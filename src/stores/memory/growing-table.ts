@@ -8,8 +8,8 @@ import { ExpiringTable, NO_SLOT, TABLE_ENTRIES_MAX } from "./expiring-table.ts";
 const SEGMENT_ENTRIES = 4096;
 const SEGMENT_ENTRIES_MIN = 64;
 /**
- * Maximum number of segments. A larger table has larger segments instead of more segments. 512 `ExpiringTable` objects fit into
- * the CPU's caches, not counting their entries.
+ * Maximum number of segments. The `ExpiringTable` objects of 512 segments, without their entries, fit into the CPU's caches. So a
+ * larger table has larger segments instead of more segments.
  */
 const SEGMENTS_MAX = 512;
 /**
@@ -78,8 +78,8 @@ export class GrowingTable implements FingerprintTable {
   }
 
   /**
-   * Makes room for a fingerprint, and loads its home group into the CPU's cache. If you prepare several fingerprints in a row,
-   * their cache misses overlap.
+   * Makes room for a fingerprint. Loads the first group of slots that a search for it visits into the CPU's cache. If you prepare
+   * several fingerprints in a row, their cache misses overlap.
    */
   prepare(low: number, high: number, nowMs: number): void {
     const at = this.#indexOf(high);

@@ -9,7 +9,7 @@ import { GrowingTable } from "./growing-table.ts";
 export interface MemoryReplayOptions {
   /** Maximum number of reservations. Each reservation takes up to 62 bytes. */
   readonly entriesMax: number;
-  /** The secret seed of the fingerprints, 16 bytes; random by default. */
+  /** The secret seed for the fingerprints (hashes) of request ids, 16 bytes; random by default. */
   readonly seed?: Uint8Array | undefined;
   /** The table of the reservations. Default: a new table in this process's memory. To share a table, set `table` and `seed`. */
   readonly table?: FingerprintTable | undefined;
@@ -18,8 +18,8 @@ export interface MemoryReplayOptions {
 /**
  * Reservations in this process's memory, or in memory that several processes share. A replayed request is never accepted.
  *
- * - If the fingerprints of two requests collide, the second request is refused as a replay. With ten million reservations, the
- *   probability is 5 in 10¹³ per request.
+ * - If the fingerprints (hashes) of two requests collide, the second request is refused as a replay. With ten million reservations,
+ *   the probability is 5 in 10¹³ per request.
  * - If the clock was set back, an old request may be in the freshness window again, although its reservation was evicted. So a
  *   request is accepted only if its reservation expires later than all evicted reservations. Otherwise it is refused as
  *   `REPLAY_STORE_UNAVAILABLE`.
@@ -28,7 +28,7 @@ export interface MemoryReplayOptions {
 export class MemoryReplayStore implements ReplayStore {
   readonly #clock: Clock;
   readonly #table: FingerprintTable;
-  /** The high half of the current fingerprint, in an array because `FingerprintTable.enter` takes an array. */
+  /** The argument of `FingerprintTable.enter`, which takes an array. One array for all calls saves allocations. */
   readonly #highs: number[] = [];
   readonly #fingerprint: Fingerprint;
 

@@ -23,7 +23,7 @@ export interface SessionCacheOptions {
    * returns `true` again, the missed revocations must be applied, or `clear` must be called. The default always returns `true`.
    */
   readonly trusted?: (() => boolean) | undefined;
-  /** The secret seed of the fingerprints, 16 bytes; random by default. */
+  /** The secret seed for the fingerprints (hashes) of unknown session ids, 16 bytes; random by default. */
   readonly seed?: Uint8Array | undefined;
 }
 
@@ -114,8 +114,8 @@ export class SessionCache implements SessionDirectory {
   }
 
   /**
-   * Returns a cached session with the current mark (position in the revocation log). Does not modify an object that was
-   * returned earlier, because its caller still needs the earlier mark.
+   * Returns a cached session with the current mark (position in the revocation log). Does not modify an object that an earlier
+   * call returned, because the earlier caller still needs the earlier mark.
    */
   #current(entry: SessionEntry): FoundSession {
     const mark = this.#log.mark();

@@ -14,8 +14,9 @@ interface LinkedEntry extends SessionEntry {
 /**
  * Stores at most `entriesMax` sessions. Finds them by id or by user.
  *
- * A ring buffer decides which session is evicted: a new session takes the next slot, and evicts the session in this slot. The
- * order of a `Map` is not used: in JavaScriptCore, each delete from a large `Map` slows the access to its first key.
+ * A ring buffer decides which session is evicted: a new session takes the next place in the ring, and evicts the session that
+ * has this place. The order of a `Map` is not used, because in JavaScriptCore, each delete from a large `Map` slows the access to
+ * its first key.
  *
  * The sessions of one user form a linked list.
  */
@@ -24,7 +25,7 @@ export class SessionEntries {
   /** For each user id: the first entry of the user's linked list. */
   readonly #byUser = new Map<string, LinkedEntry>();
   readonly #ring: (LinkedEntry | undefined)[];
-  /** The index of the ring slot that the next new session takes. */
+  /** The index in the ring that the next new session takes. */
   #nextIndex = 0;
 
   constructor(entriesMax: number) {

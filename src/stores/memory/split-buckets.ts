@@ -7,8 +7,8 @@ export type LocalBuckets = Pick<MemoryBucketStore, "take" | "spend" | "check" | 
 /**
  * Buckets for failures and public calls, in two tables:
  *
- * - `exempt` stores the buckets of the scope `session_failures`. Only recently verified sessions and their networks have such
- *   buckets.
+ * - `exempt` stores the buckets of the scope `session_failures`. Such a bucket belongs to a recently verified session, or to a
+ *   network that has such a session.
  * - `unverified` stores all other buckets.
  *
  * So unknown clients cannot fill the table `exempt`. All demands of one `take` must belong to the same table.

@@ -1,4 +1,4 @@
-/** A group is one cache line: four fingerprints, then their four expiries. */
+/** A group is one cache line: four fingerprints (64-bit hashes), then their four expiries. */
 export const GROUP_SLOTS = 4;
 /** Length of a group in 32-bit words (lanes). A fingerprint takes two lanes. */
 export const GROUP_LANES = 16;
@@ -22,12 +22,12 @@ export interface TableMemory {
   /** The overflow counter of each group: the number of entries that are in a later group because this group was full. */
   readonly overflowed: Uint8Array;
   /**
-   * Three numbers: the occupied slots, the latest expiry of all evicted entries, and the next group to search for expired entries.
+   * Three numbers: the number of occupied slots, the latest expiry of all evicted entries, and the index of the next group to
+   * search for expired entries.
    */
   readonly state: Float64Array;
 }
 
-/** The size of a table's memory. */
 export interface TableLayout {
   readonly groups: number;
   /** Number of bytes of the table. A multiple of 64, so that each group is in one cache line. */
@@ -64,7 +64,7 @@ export function slotOf(lane: number): number {
   return lane / 2 + GROUP_SLOTS;
 }
 
-/** Returns the number of the slot at the 0-based position `nth`, if all slots are counted in memory order. */
+/** Returns the number of a slot (see `laneOf`). `nth` counts the slots of the table in memory order, from 0. */
 export function slotAt(nth: number): number {
   return Math.floor(nth / GROUP_SLOTS) * GROUP_TIMES + GROUP_SLOTS + (nth % GROUP_SLOTS);
 }

@@ -7,7 +7,8 @@ import { GrowingTable } from "./growing-table.ts";
  *
  * - These ids are stored apart from known sessions. So invented ids evict no session.
  * - A full table stores no new ids.
- * - If a real session has the same fingerprint as a stored id, it counts as unknown until the stored id expires.
+ * - The table stores only a hash of each id (`Fingerprint`). If the id of a real session has the same hash, this session counts
+ *   as unknown until the stored id expires.
  */
 export class UnknownSessions {
   readonly #table: GrowingTable;

@@ -28,7 +28,7 @@ export interface MemoryVerifiedPeersOptions {
 export class MemoryVerifiedPeers implements VerifiedPeers {
   readonly #pairs: FingerprintTable;
   readonly #networks: FingerprintTable;
-  /** The high half of the current fingerprint, in an array because `FingerprintTable.enter` takes an array. */
+  /** The argument of `FingerprintTable.enter`, which takes an array. One array for all calls saves allocations. */
   readonly #highs: number[] = [];
   readonly #fingerprint: Fingerprint;
   readonly #ttlMs: number;
@@ -82,8 +82,8 @@ export class MemoryVerifiedPeers implements VerifiedPeers {
   }
 
   /**
-   * Runs an operation on the entry of the current fingerprint. If the table is busy, does nothing and returns `false`, so that
-   * the peer counts as unverified.
+   * Runs an operation on the entry of the fingerprint in `#fingerprint`. If the table is busy, does nothing and returns `false`,
+   * so that the peer counts as unverified.
    */
   #inTable(table: FingerprintTable, operate: () => boolean): boolean {
     this.#highs[0] = this.#fingerprint.high;

@@ -7,15 +7,15 @@ import { Script } from "./script.ts";
  * The Redis keys of kept answers. Each key starts with the prefix and has a time to live. ID is a hash of the session and the
  * idempotency key. SESSION is a hash of the session.
  *
- * - `answer:ID`: a hash that is a claim or a kept answer. A claim has the fields `fingerprint` and `token`. A kept answer has the
- *   fields `fingerprint`, `code`, `body`, `until` (its `keptUntilMs`) and `member`.
+ * - `answer:ID`: a Redis hash that is a claim or a kept answer. A claim has the fields `fingerprint` and `token`. A kept answer
+ *   has the fields `fingerprint`, `code`, `body`, `until` and `member`. The field `until` contains `keptUntilMs`.
  * - `answers:age`: a sorted set of all kept answers, by the time of storage.
  * - `answers:expiry`: a sorted set of all kept answers, by the time of deletion.
  * - `answers-of:SESSION`: a sorted set of one session's kept answers, by the time of storage.
  * - `answers:use`: a Redis hash of sizes in bytes. The field `bytes` is the size of all kept answers. The field SESSION is the size
  *   of one session's kept answers.
  *
- * A member of a sorted set is `ID:BYTES:SESSION:TOKEN`. So `drop` can subtract the size even if the hash of the answer has expired.
+ * A member of a sorted set is `ID:BYTES:SESSION:TOKEN`. So `drop` can subtract the size even if `answer:ID` has expired.
  * The token makes the member unique.
  */
 const PRELUDE = `
@@ -121,10 +121,10 @@ return result('kept')
 `);
 
 /**
- * Calls every command of `CLAIM`, `KEEP` and `RELEASE`, except the commands that `StoreEpoch` checks. Fails (NOPERM) if the Redis
- * user may not run one of these commands.
+ * Calls every Redis command that `CLAIM`, `KEEP` and `RELEASE` call, except the commands that `StoreEpoch` checks. Fails with
+ * NOPERM if the Redis user has no right to one of these commands.
  *
- * HGETALL is only for tests that count round trips. They recognize this script and the check of `StoreEpoch` by this command.
+ * HGETALL marks this script for tests that count round trips. These tests do not count scripts that call HGETALL.
  *
  * KEYS: a sorted set and a hash to test with.
  */

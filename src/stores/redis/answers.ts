@@ -41,7 +41,10 @@ interface OwnClaim {
   readonly inFlight: ClaimInFlight;
 }
 
-/** Maximum time from the start of a claim to its reply, in ms. The other half of the lease margin is for storing the answer. */
+/**
+ * Maximum time from the start of a claim to the reply of Redis, in ms: half of the lease margin. The other half is for storing
+ * the answer.
+ */
 const CLAIM_REPLY_MS_MAX = CLAIM_LEASE_MARGIN_MS / 2;
 /** Minimum interval between two checks of the Redis user's rights, in ms. */
 const RIGHTS_CHECK_MS = 1000;
@@ -53,7 +56,7 @@ const KEEP_RETRY_MS = { minMs: 50, maxMs: 1000 } as const;
  *
  * - A claim is a Redis key that expires when the lease ends. Each claim has its own token. So a gateway whose lease has ended
  *   cannot replace what another gateway has claimed or stored.
- * - To wait for a claim of the same gateway, a request needs no round trips. A claim of another gateway is polled.
+ * - A request that waits for a claim of the same gateway needs no round trips. A claim of another gateway is polled in Redis.
  * - If Redis loses its data, claims and kept answers are lost. A later request with the same key executes the command again.
  */
 export class RedisAnswerStore implements AnswerStore {
@@ -86,7 +89,7 @@ export class RedisAnswerStore implements AnswerStore {
     return this.#entries;
   }
 
-  /** The size of the kept answers of all gateways when this gateway last kept an answer. */
+  /** The size in bytes of the kept answers of all gateways when this gateway last kept an answer. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -142,8 +145,9 @@ export class RedisAnswerStore implements AnswerStore {
   }
 
   /**
-   * Rejects if the Redis user may not run one of the commands that the scripts need. Runs before a claim, if the last check is at
-   * least `RIGHTS_CHECK_MS` old. Without this check, a command could be executed although its answer cannot be kept.
+   * Rejects if the Redis user has no right to run a Redis command that the scripts need. Runs before a claim, if the last check
+   * is at least `RIGHTS_CHECK_MS` old. Without this check, a client's command could be executed although its answer cannot be
+   * kept.
    */
   async #checkRights(): Promise<void> {
     const { prefix } = this.#options;
@@ -207,8 +211,8 @@ export class RedisAnswerStore implements AnswerStore {
   }
 
   /**
-   * Releases a claim whose reply came too late, and refuses the request. Otherwise, the lease of the claim could end during the
-   * backend call. Another gateway could then execute the same command.
+   * Releases a claim that Redis confirmed too late, and refuses the request. Otherwise, the lease of the claim could end during
+   * the backend call. Another gateway could then execute the same command.
    */
   async #refuseLate(claim: Pick<OwnClaim, "id" | "token" | "leaseEndMs">): Promise<never> {
     await this.#release(claim);

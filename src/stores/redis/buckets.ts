@@ -24,7 +24,8 @@ export interface RedisBucketOptions {
 }
 
 /**
- * Takes one token for each demand of a request, or refuses the request. All times are in ticks: 1024 ticks are 1 ms.
+ * Takes one token for each demand of a request, or refuses the request. A demand names one bucket. All times are in ticks: 1024
+ * ticks are 1 ms.
  *
  * KEYS: one bucket per demand. ARGV: the time in ticks ('' for the server's clock), then three values per demand:
  * - The ticks in which its bucket gains one token.
@@ -130,8 +131,8 @@ export class RedisBucketStore implements BucketStore {
   }
 
   /**
-   * Records what has already happened, so no demand may be refused. For this, every demand is sent as if its budget were in shadow
-   * mode.
+   * Takes tokens for what has already happened, such as a failed request. So it refuses no demand: it sends every demand as if
+   * its budget were in shadow mode.
    *
    * While Redis is unreachable, spends from the local copies of the buckets, even if `onUnavailable` is `refuse`.
    */

@@ -27,7 +27,7 @@ const CALLS_MAX = 16_384;
 const WRONG_SERVER = /^(READONLY|NOAUTH|WRONGPASS)\b/;
 /**
  * The error codes that `onError` gets unchanged (Redis protocol, "Simple errors"). All other codes become `other`, so that the
- * label of the metric has few values.
+ * metric of Redis errors has few label values.
  */
 const ERROR_CODE =
   /^(BUSY|ERR|LOADING|MASTERDOWN|MISCONF|NOAUTH|NOPERM|NOREPLICAS|NOSCRIPT|OOM|READONLY|TRYAGAIN|WRONGPASS|WRONGTYPE)\b/;
@@ -56,7 +56,7 @@ export class RedisConnection {
     client.onclose = () => this.lose("the server closed the connection");
   }
 
-  /** Opens a connection. Rejects with `RedisUnavailable`. Its message explains the failure. */
+  /** Opens a connection. Rejects with a `RedisUnavailable` whose message explains the failure. */
   static async open(options: ConnectionOptions, onLost: (reason: string) => void): Promise<RedisConnection> {
     const { url, tlsFiles } = options;
     const tls = usesTls(url) && tlsFiles !== undefined ? readRedisTls(tlsFiles) : undefined;
@@ -66,7 +66,7 @@ export class RedisConnection {
       idleTimeout: 0,
       autoReconnect: false,
       maxRetries: 0,
-      // A command fails if it cannot be sent at once. From a queue, it would be sent after its request has timed out.
+      // A command that cannot be sent at once fails. If it were queued, it could be sent after its request has timed out.
       enableOfflineQueue: false,
       enableAutoPipelining: true,
     });
@@ -134,7 +134,7 @@ export class RedisConnection {
     return new RedisUnavailable(this.#lost ?? message, { cause: error });
   }
 
-  /** Reports the error code of a message to `onError`. NOSCRIPT is no failure: `Script` then sends the text of the script. */
+  /** Reports the code in an error message to `onError`. Omits NOSCRIPT, because `Script` then sends the text of the script. */
   #count(message: string): void {
     const code = ERROR_CODE.exec(message)?.[1] ?? "other";
     if (code !== "NOSCRIPT") this.#onError(code);

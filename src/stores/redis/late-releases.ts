@@ -18,8 +18,8 @@ const RETRY_MS = { minMs: 50, maxMs: 1000 } as const;
 const PENDING_MAX = 16_384;
 
 /**
- * Claims that could not be released because Redis was unavailable. They are released when Redis is
- * back. Otherwise, each of these claims would block its command until the lease ends.
+ * Claims that could not be released because Redis was unavailable. They are released when Redis is available again, because an
+ * unreleased claim blocks its command until its lease ends.
  */
 export class LateReleases {
   readonly #link: RedisLink;

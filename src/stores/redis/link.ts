@@ -24,7 +24,7 @@ const RETRY_MAX_MS = 900;
 
 /**
  * A connection to Redis that is reopened after a loss. While it is down, commands fail immediately. Reconnects use exponential
- * back-off with full jitter and never give up.
+ * back-off with full jitter. Their number is unlimited.
  *
  * RedisClient's own reconnect is disabled, because it would send commands before `prepare` has checked the server. After a
  * failover, the new connection may lead to another server. After a restart, the server may have lost its data.

@@ -37,11 +37,11 @@ export interface RedisSettings {
    * between the clocks of this gateway and of the Redis server.
    */
   readonly marginMs: number;
-  /** Maximum number of local copies of buckets per table. Verified callers and unverified callers have separate tables. */
+  /** Maximum number of local copies of buckets in each table, except the table for the scope `session_failures`. */
   readonly bucketEntriesMax: number;
   /**
-   * Maximum number of local copies of failure buckets of recently verified sessions (scope `session_failures`). They have their own
-   * table.
+   * Maximum number of local copies of buckets of the scope `session_failures`. These are the failure budgets of recently verified
+   * sessions. They have their own table.
    */
   readonly exemptBucketEntriesMax: number;
   readonly answers: AnswerBounds;
@@ -67,9 +67,9 @@ export interface RedisParts {
 export interface RedisStores {
   readonly replay: ReplayStore;
   readonly answers: RedisAnswerStore;
-  /** Buckets of verified callers. */
+  /** Buckets that verified requests spend (check 7). */
   readonly buckets: BucketStore;
-  /** Buckets of unverified callers. Their local copies are in a separate table. */
+  /** Buckets for failures and public calls. Their local copies are in separate tables. */
   readonly unverifiedBuckets: BucketStore;
   /** Sends an operator's revocation to the other gateways. Resolves to `true` if Redis stored it. */
   readonly announce: (revocation: Revocation) => Promise<boolean>;
@@ -99,10 +99,10 @@ export async function openRedisStores(
   const onError = (error: string) => metrics.count("sallyport_redis_errors_total", { error });
   const link = new RedisLink({ url, timeoutMs, tlsFiles, prepare: monitor.prepare, log, random, onError });
   await openLink(link, address);
-  // Waits until newly signed requests are accepted. Otherwise, each refusal would spend the failure budget of a network.
+  // Waits until newly signed requests are accepted. Otherwise, each refused request would spend the failure budget of its network.
   //
-  // The wait is limited to the margin. The limit applies only if the timestamp of an earlier request was more than the margin
-  // ahead of the server's time.
+  // Waits at most `marginMs`. More time is needed only if the timestamp of an earlier request was more than `marginMs` ahead of
+  // the clock of the Redis server.
   await Bun.sleep(Math.min(health.quarantinedMs, marginMs));
   monitor.start(link);
   const onEvicted = (answers: number) => metrics.count("sallyport_answers_evicted_total", {}, answers);

@@ -16,8 +16,8 @@ export interface RedisReplayOptions {
 }
 
 /**
- * Time in ms that the script adds to the latest expiry when it writes the expiry to the marker. So it writes the expiry about five
- * times per second, not for every request. The marker is the Redis hash that names the epoch.
+ * When the script writes the latest expiry to the marker, it adds this time, in ms. So it writes the expiry about five times per
+ * second, not for every request. The marker is the Redis hash that names the epoch.
  */
 const EXPIRY_STEP_MS = 200;
 

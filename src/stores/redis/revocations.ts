@@ -8,12 +8,12 @@ export interface RedisRevocationsOptions {
 }
 
 /**
- * Approximate maximum number of entries in the stream. Redis removes the oldest entries. If operators revoke more often than this
- * while a gateway is disconnected, the gateway misses revocations.
+ * Approximate maximum number of entries in the Redis stream. Redis removes the oldest entries. If operators make more revocations
+ * than this number while a gateway is disconnected, the gateway misses some of them.
  */
 const ENTRIES_MAX = 10_000;
 const ENTRIES_PER_POLL = 1000;
-/** A stream id that is lower than the id of every entry. */
+/** An entry id that is lower than the id of every entry. */
 const START_ID = "0-0";
 
 /** Sends each revocation that an operator makes at one gateway to all other gateways, through a Redis stream. */
@@ -42,7 +42,7 @@ export class RedisRevocations {
     else if (isBefore(id, this.#lastId)) this.#lastId = START_ID;
   }
 
-  /** Appends a revocation to the stream. Rejects with `RedisUnavailable`. */
+  /** Appends a revocation to the Redis stream. Rejects with `RedisUnavailable`. */
   async announce(call: RedisCall, { userId = "", deviceSessionId = "" }: Revocation): Promise<void> {
     const fields = ["origin", this.#origin, "user", userId, "session", deviceSessionId];
     await call("XADD", [this.#key, "MAXLEN", "~", String(ENTRIES_MAX), "*", ...fields]);
@@ -61,7 +61,8 @@ export class RedisRevocations {
 }
 
 /**
- * Whether the stream id `id` is lower than `other`. A stream id has the format `<ms>-<number>` (Redis, "Streams", "Entry IDs").
+ * Whether the entry id `id` is lower than the entry id `other`. An entry id has the format `<ms>-<number>` (Redis, "Streams",
+ * "Entry IDs").
  */
 function isBefore(id: string, other: string): boolean {
   const [ms = 0, n = 0] = id.split("-").map(Number);

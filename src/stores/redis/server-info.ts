@@ -10,8 +10,8 @@ export interface ServerInfo {
 }
 
 /**
- * The minimum major version of Redis: the oldest version on which the tests run. The scripts need version 6.2 or later, for the
- * option PXAT of SET.
+ * The minimum major version of Redis: the oldest version on which the tests run. The scripts themselves need only version 6.2,
+ * which added the option PXAT of SET.
  */
 const MAJOR_VERSION_MIN = 7;
 

@@ -22,8 +22,9 @@ export interface StoreEpochOptions {
  * - `usual`: the expected maximum lifetime of a reservation, in ms.
  *
  * If `now` is before `seen`, the server's clock was set back. The function then limits the stored end:
- * - Minimum: `seen` or `latest`, whichever is earlier. Keys that expired before `seen` are gone.
- * - Maximum: `now + usual` or `latest`, whichever is later. The stored end may come from the time when the clock was ahead.
+ * - Minimum: `seen` or `latest`, whichever is earlier, because the keys that expired before `seen` are gone.
+ * - Maximum: `now + usual` or `latest`, whichever is later, because the stored end may be from a time when the clock was
+ *   ahead.
  *
  * Three stored names differ from the terms in this file: `fence_ms` (end of the quarantine), `ahead_ms` (latest expiry) and the
  * key `continuity` (the marker). They are kept because gateways of two versions share one Redis during an upgrade.
@@ -88,8 +89,9 @@ return {epoch, math.max(0, quarantine_end - now), latest}
 /**
  * Checks the epoch and the quarantine.
  *
- * KEYS: the marker (the Redis hash that names the epoch), a key that the script writes as a test. ARGV: the epoch. Returns three
- * numbers:
+ * KEYS: the marker (the Redis hash that names the epoch), then a key that the script writes as a test. ARGV: the epoch.
+ *
+ * Returns three numbers:
  * - 1 if another epoch has started, 0 if not.
  * - The server's time in Unix ms.
  * - The ms until the quarantine ends; 0 if the quarantine is over.
@@ -136,9 +138,10 @@ export interface EpochCheck {
  *
  * During the quarantine, a request is refused if its reservation would expire before the quarantine ends. The quarantine ends
  * when all lost reservations would have expired. This is the later of two times:
- * - The server's time plus the expected maximum lifetime. It covers timestamps that are at most the margin ahead of the server.
- * - The latest expiry that a gateway knows. It covers timestamps that are further ahead. Each gateway stores the latest expiry
- *   that a script returned, and reports it when it joins an epoch.
+ * - The server's time at the start of the quarantine, plus the expected maximum lifetime of a reservation. This time covers
+ *   request timestamps that are at most `marginMs` ahead of the server.
+ * - The latest expiry of a reservation that a gateway knows. This time covers request timestamps that are further ahead. Each
+ *   gateway stores the latest expiry that a script returned, and reports it when it joins an epoch.
  *
  * One case is not covered: only one gateway knows the latest expiry, and this gateway fails together with Redis.
  */

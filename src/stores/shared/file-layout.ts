@@ -1,7 +1,7 @@
 import { fstatSync, readFileSync, readlinkSync, readSync, writeSync } from "node:fs";
 import { PROCESS_SLOTS_BYTES } from "./process-slots.ts";
 
-/** Length of the file's header in bytes: one page. The process slots follow it, then the tables. */
+/** Length of the file's header in bytes: one page. The list of processes follows the header. The tables follow the list. */
 const HEADER_BYTES = 4096;
 const KEY_BYTES = 16;
 /** Identifies a shared file and the version of its layout. A process that expects another version does not use the file. */
@@ -12,14 +12,14 @@ interface Identity {
   readonly magic: string;
   /** The boot in which the file was created. A later boot may have another clock, so the stored times are useless. */
   readonly bootId: string;
-  /** The namespace of the process ids in the process slots. In another namespace, the ids belong to other processes. */
+  /** The namespace of the pids in the file. In another namespace, these pids belong to other processes. */
   readonly pidNamespace: string;
   /** The size of each table in bytes. */
   readonly tables: readonly number[];
 }
 
 export interface Header extends Identity {
-  /** The secret seed of all fingerprints, base64 of 16 bytes. */
+  /** The secret key of the keyed hash that the tables use, base64 of 16 bytes. */
   readonly key: string;
   /** When the file was created, in Unix ms. The tables contain all reservations made since then. */
   readonly createdMs: number;

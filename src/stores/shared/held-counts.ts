@@ -17,23 +17,24 @@ export interface SharedHeldCountsParts {
   readonly leaseMs: number;
 }
 
-/** An entry's value is the id of its process times `COUNTS`, plus the count. Both fit into the 53 bits of a float. */
+/** An entry's value is the id of its process times `COUNTS`, plus the count. The value fits into the 53 bits of a float. */
 const COUNTS = 2 ** 22;
 /** The current time that is passed to the table. The table then treats no entry as expired, because every value is above 0. */
 const NEVER = 0;
-/** Multiplier that spreads the entries of one key over the table (Knuth, TAOCP 6.4: 2³² divided by the golden ratio). */
+/** Multiplier that spreads the entries of one key over their segment (Knuth, TAOCP 6.4: 2³² divided by the golden ratio). */
 const SPREAD = 0x9e3779b1;
 
 /**
- * Counts in a shared file. Each process has its own entry for a key, so that the counts of a killed process can be found. All
- * entries of a key are in the same segment, so one lock makes each operation atomic.
+ * Counts by key, in a file that several processes share. Each process has its own entry for a key, so that the counts of a
+ * killed process can be found. All entries of a key are in one segment of the table. Each segment has one lock, which makes
+ * each operation atomic.
  */
 export class SharedHeldCounts implements HeldCounts {
   readonly isShared = true;
   readonly #parts: SharedHeldCountsParts;
   readonly #fingerprint: Fingerprint;
   readonly #highs: number[] = [];
-  /** For each key: the amount that `remove` could not remove, because another process held the lock. `retry` removes it. */
+  /** For each key: the amount that `remove` could not subtract, because the table was busy or full. `retry` subtracts it. */
   readonly #late = new Map<string, number>();
 
   constructor(parts: SharedHeldCountsParts) {
@@ -62,14 +63,14 @@ export class SharedHeldCounts implements HeldCounts {
     return this.#exclusively(key, () => this.#isOver(max) && this.#addOwn(-1));
   }
 
-  /** Repeats the removals that failed. Call this every second. */
+  /** Repeats the calls of `remove` that failed. Call this every second. */
   retry(): void {
     const late = [...this.#late];
     this.#late.clear();
     for (const [key, amount] of late) this.remove(key, amount);
   }
 
-  /** Removes the entries of a process. Also removes the entries of all processes that no longer have a slot. */
+  /** Removes the entries of a process. Also removes the entries of all processes that are no longer in `processes`. */
   forget(id: number): void {
     const { table, processes } = this.#parts;
     table.vacateWhere((value) => {
@@ -96,7 +97,8 @@ export class SharedHeldCounts implements HeldCounts {
   }
 
   /**
-   * Whether the sum of all processes exceeds `max`. Looks for killed processes only if the sum that includes them exceeds `max`.
+   * Whether the sum of the counts of all processes exceeds `max`. The sum first includes killed processes. The method looks for
+   * killed processes only if this sum exceeds `max`.
    */
   #isOver(max: number): boolean {
     return max !== Number.POSITIVE_INFINITY && this.#sum(false) > max && this.#sum(true) > max;
@@ -130,7 +132,7 @@ export class SharedHeldCounts implements HeldCounts {
     const slot = table.claim(this.#lowOf(slotNumber(self)), this.#fingerprint.high, NEVER);
     if (slot === NO_SLOT) return false;
     const value = table.expiryMs(slot);
-    // An earlier process with the same slot number may have left an entry.
+    // The entry may be from an earlier process that had the same number in `processes`.
     const before = Math.floor(value / COUNTS) === self ? value % COUNTS : 0;
     const count = Math.max(0, before + amount);
     if (count >= COUNTS) return false;
@@ -138,7 +140,7 @@ export class SharedHeldCounts implements HeldCounts {
     return true;
   }
 
-  /** Combines the low half of the key's fingerprint with the number of a process slot. */
+  /** Combines the low half of the key's fingerprint with the number of a process in `processes`. */
   #lowOf(number: number): number {
     return this.#fingerprint.low ^ Math.imul(number, SPREAD);
   }

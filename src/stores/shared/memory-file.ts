@@ -8,7 +8,7 @@ const MODE = 0o600;
 
 export interface MemoryFileOptions {
   /**
-   * The descriptor of a memory file without a name. The file is empty, or another process of the gateway has written its header.
+   * The fd of a memory file without a name. The file is empty, or another process of the gateway has written the file's header.
    */
   readonly fd: number;
   /** The size of each table in bytes. */
@@ -17,8 +17,8 @@ export interface MemoryFileOptions {
 }
 
 /**
- * Opens a shared file that has no name. Each process of a gateway inherits its descriptor. Throws `StoreError` if another process
- * has created the file with another layout or other sizes.
+ * Opens a shared file that has no name. Each process of a gateway inherits the fd of the file. Throws `StoreError` if another
+ * process has created the file with another layout or other sizes.
  *
  * No blocks are reserved: the file takes memory when a page is first used, as private memory does.
  */

@@ -17,7 +17,7 @@ import { openSharedFile, type SharedFileOptions } from "./shared-file.ts";
 import { SharedTable, sharedTableLayout } from "./shared-table.ts";
 
 export interface SharedStoreSettings {
-  /** The path of the shared file, or the descriptor of a memory file without a name. */
+  /** The path of the shared file, or the fd of an unnamed memory file. */
   readonly file: string | number;
   /** See `StoreSettings.isFileInherited`. */
   readonly isFileInherited?: boolean | undefined;
@@ -36,17 +36,17 @@ export interface SharedFileStores {
   readonly buckets: MemoryBucketStore;
   readonly unverifiedBuckets: SplitBucketStore;
   readonly verifiedPeers: VerifiedPeers;
-  /** The open connections of all processes, by listener and by network. */
+  /** The counts of open connections of all processes, by listener and network. */
   readonly heldConnections: HeldCounts;
   readonly heldPermits: HeldCounts;
   /** When the file was created, in Unix ms. The file contains all reservations made since then. */
   readonly replayCoverageStartMs: number;
-  /** Whether this call created the file. */
+  /** Whether `openSharedFileStores` created the file. */
   readonly isNew: boolean;
   sample(metrics: Metrics): void;
   /** Removes the connection counts and failure permits of killed processes. Call this every second. */
   tidy(): void;
-  /** Frees the slot of this process in `ProcessSlots`. The file is kept for the next start. */
+  /** Removes this process and its counts from the file. The file is kept for the next start. */
   close(): void;
 }
 
@@ -55,7 +55,7 @@ export function sharedFileBytes(settings: Omit<SharedStoreSettings, "file">): nu
   return tableEntries(settings).reduce((sum, entries) => sum + sharedTableLayout(entries).byteLength, 0);
 }
 
-/** Opens the stores. Creates the file if it does not exist. Throws `StoreError`. */
+/** Opens the stores. Creates the file if it does not exist. Throws `StoreError` if the file cannot be used or created. */
 export function openSharedFileStores(
   settings: SharedStoreSettings,
   clock: Clock,

@@ -1,22 +1,22 @@
 import { readFileSync } from "node:fs";
 
-/** Number of processes that can use one shared file at the same time. */
+/** Number of process slots, which is the maximum number of processes that use one shared file at the same time. */
 export const PROCESS_SLOTS = 256;
 /** Length of a process slot in 32-bit words: pid, start time (two words), generation. */
 const SLOT_WORDS = 4;
 export const PROCESS_SLOTS_BYTES = PROCESS_SLOTS * SLOT_WORDS * 4;
 
 const [PID, START_LOW, START_HIGH, GENERATION] = [0, 1, 2, 3];
-/** Number of low bits of an id that contain the slot number, which starts at 1. The higher bits are the generation. */
+/** Number of low bits of the id of a process. They contain the slot number, from 1. The other bits are the generation. */
 const SLOT_BITS = 9;
 const SLOT_MASK = (1 << SLOT_BITS) - 1;
 const GENERATION_MASK = (1 << (31 - SLOT_BITS)) - 1;
 
 /**
- * The processes that use a shared file. Each process has a slot in the file.
+ * The processes that use a shared file. Each process has a process slot: 16 bytes of the file.
  *
- * The id of a process, which is not its pid, consists of the slot number and the generation of the slot. The generation changes
- * when another process takes the slot, so the two processes have different ids.
+ * The id of a process is not its pid. The id consists of the number and the generation of the process slot. The generation
+ * changes when another process takes the slot, so the two processes have different ids.
  */
 export class ProcessSlots {
   readonly #words: Int32Array;
@@ -28,13 +28,13 @@ export class ProcessSlots {
   }
 
   /**
-   * Takes a slot for a process. Returns the id of the process, which is positive. Throws if all slots belong to running processes.
+   * Takes a process slot. Returns the id of the process, which is positive. Throws if all slots belong to running processes.
    */
   join(pid: number = process.pid): number {
     const start = startTime(pid);
     if (start === undefined) throw new Error(`process ${pid} is not running`);
-    // Free slots come first. If the slot of a killed process is taken, the counts of that process may be lost before their lease
-    // ends.
+    // Free slots come first. Taking the slot of a killed process may remove the entries of that process in `SharedHeldCounts`
+    // before their lease ends.
     for (const mayBeDead of [false, true]) {
       for (let slot = 0; slot < PROCESS_SLOTS; slot++) {
         const at = slot * SLOT_WORDS;
@@ -52,25 +52,25 @@ export class ProcessSlots {
     throw new Error(`more than ${PROCESS_SLOTS} processes use the shared file`);
   }
 
-  /** Frees the slot of a process. */
+  /** Frees the process slot of a process. */
   leave(id: number): void {
     if (this.#isCurrent(id)) Atomics.store(this.#words, slotOf(id) * SLOT_WORDS + PID, 0);
   }
 
-  /** Frees the slot of a killed process. Does nothing if the process runs. */
+  /** Frees the process slot of a killed process. Does nothing if the process runs. */
   free(id: number): void {
     const at = slotOf(id) * SLOT_WORDS + PID;
     const pid = Atomics.load(this.#words, at);
     if (this.isCurrent(id) && !this.isRunning(id)) Atomics.compareExchange(this.#words, at, pid, 0);
   }
 
-  /** The number of slots that were ever taken. These are the first slots, because a process takes the first free slot. */
+  /** The number of process slots that were ever taken. They are the first ones, because `join` takes the first free slot. */
   get used(): number {
     while (this.#used < PROCESS_SLOTS && Atomics.load(this.#words, this.#used * SLOT_WORDS + GENERATION) !== 0) this.#used++;
     return this.#used;
   }
 
-  /** The ids of all processes that have a slot, killed ones included. */
+  /** The ids of all processes that have a process slot, even if they were killed. */
   ids(): number[] {
     const ids: number[] = [];
     for (let slot = 0; slot < this.used; slot++) {
@@ -81,7 +81,7 @@ export class ProcessSlots {
     return ids;
   }
 
-  /** Whether the process with this id has a slot, even if it was killed. */
+  /** Whether the process with this id has a process slot, even if it was killed. */
   isCurrent(id: number): boolean {
     return this.#isCurrent(id) && Atomics.load(this.#words, slotOf(id) * SLOT_WORDS + PID) !== 0;
   }
@@ -110,7 +110,7 @@ export class ProcessSlots {
   }
 }
 
-/** Returns the number of the slot of a process, from 1. */
+/** Returns the number of the process slot that an id contains. The first slot has number 1. */
 export function slotNumber(id: number): number {
   return id & SLOT_MASK;
 }
@@ -119,7 +119,7 @@ function slotOf(id: number): number {
   return slotNumber(id) - 1;
 }
 
-/** Indexes of the state and of the start time. They count the fields after the process name in /proc/<pid>/stat (proc(5)). */
+/** Indexes of two fields of /proc/<pid>/stat (proc(5)). The first field after the process name has index 0. */
 const STATE_FIELD = 0;
 const START_FIELD = 19;
 

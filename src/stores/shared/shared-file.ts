@@ -24,7 +24,7 @@ const ATTEMPTS_MAX = 5;
 
 /** A file that several processes have mapped into their memory. */
 export interface SharedFile extends SharedTables {
-  /** Whether this call created the file. */
+  /** Whether `openSharedFile` created the file. */
   readonly isNew: boolean;
 }
 

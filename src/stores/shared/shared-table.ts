@@ -5,7 +5,7 @@ import type { SegmentLock } from "./segment-lock.ts";
 
 /** Average number of entries per segment in a full table. */
 const SEGMENT_ENTRIES = 4096;
-/** Maximum load factor of a segment. In private memory it is 0.4. A higher load saves space, because the file never shrinks. */
+/** Maximum load factor of a segment. It is higher than in private memory (0.4) to save space, because the file never shrinks. */
 const LOAD_MAX = 0.7;
 /** Number of bytes for the lock word of a segment: one cache line. */
 const LOCK_BYTES = 64;
@@ -121,7 +121,7 @@ export class SharedTable implements FingerprintTable {
     return 0;
   }
 
-  /** Removes all entries whose value matches. Skips segments that are busy. */
+  /** Removes all entries whose value matches. Skips segments whose lock another process holds for too long. */
   vacateWhere(matches: (value: number) => boolean): void {
     for (const [segment, table] of this.#segments.entries()) {
       const at = segment * this.#lockStride;

@@ -98,7 +98,7 @@ class ServerListener implements BunListener {
     this.#replace(next, closed);
   }
 
-  /** A connection that the old server has not accepted yet is reset. */
+  /** Replaces the server on the same port. Connections that the old server has not accepted yet are reset. */
   #reopenPort(tls: TlsIdentity): void {
     // The new server can open the port as soon as the old server stops accepting connections.
     const closed = drainServer(this.#serving.server, REPLACED_IDLE_MS);

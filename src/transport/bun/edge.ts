@@ -23,7 +23,7 @@ export interface EdgeParts {
   readonly rpc: RpcServer<Peer>;
   /** Plain HTTP endpoints that are served in addition to the RPCs, such as public REST. */
   readonly endpoints: readonly HttpEndpoint[];
-  /** Further plain HTTP endpoints. Their paths can change while the edge runs. The other paths of the edge take precedence. */
+  /** Plain HTTP endpoints whose paths can change while the edge runs. The paths of `rpc` and `endpoints` take precedence. */
   readonly publicRoutes: EndpointSource;
   readonly peers: PeerResolver;
   /**
@@ -108,8 +108,7 @@ type Call = (request: Request, path: string, server: AppServer) => Promise<Respo
  * Answers requests whose target matches no route.
  *
  * - A POST to a path of the form `/package.Service/Method` gets an RPC error for an unknown method.
- * - All other requests get a REST error. If the path of a request equals the path of a method only after normalisation, the request
- *   also gets a REST error.
+ * - All other requests get a REST error. So does a POST whose path equals the path of a known method only after normalisation.
  */
 function unknownTarget(served: readonly string[], call: Call): RouteHandler {
   return (request, server) => {

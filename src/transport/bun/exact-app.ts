@@ -15,11 +15,11 @@ export interface ChangingPaths {
   answer(request: Request, path: string, server: AppServer): Response | Promise<Response> | undefined;
 }
 
-/** Whether clients may reuse their connections. The listener sets it, and the application reads it. */
+/** Whether clients may reuse their connections. The listener sets `isOver`, and the application counts `requests`. */
 export interface ConnectionReuse {
   /** If true, each HTTP/1.1 response gets `Connection: close`. */
   isOver: boolean;
-  /** The number of requests so far. */
+  /** The number of requests that the application has received. */
   requests: number;
 }
 

@@ -1,6 +1,6 @@
 /**
  * Matches the origin of a URL. If the Host header is missing or is not a valid host, Bun.serve sets `request.url` to
- * `/path?query`. `new URL()` throws for this value, so this file does not use it.
+ * `/path?query`. `new URL()` throws for such a value, so this file does not use `new URL()`.
  */
 const ORIGIN = /^https?:\/\/[^/?#]*/;
 

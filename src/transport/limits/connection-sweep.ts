@@ -29,7 +29,7 @@ const FDS_PER_SWEEP_MAX = 512;
 const FDS_PER_CHANGE = 64;
 /** Maximum number of additional descriptors that are still to be inspected. Sweeps inspect this number in about 2 s. */
 const FDS_DUE_MAX = 40 * FDS_PER_SWEEP_MAX;
-/** Minimum number of sweeps from the start of a pass to the start of the next one. So a pass starts at most every 0.25 s. */
+/** Minimum number of sweeps from the start of a pass to the start of the next one. So a pass starts at most once in 0.25 s. */
 const SWEEPS_PER_PASS_MIN = 5;
 
 /**
@@ -57,7 +57,7 @@ export class ConnectionSweep {
   readonly #hostShedding: HostShedding | undefined;
   readonly #parts: SweepParts;
   readonly #limits: ConnectionLimits;
-  /** Number of fds that the edge's connections held after the last sweep. They are part of the budget `ConnectionLimits.fds`. */
+  /** Number of fds that the edge's connections held after the last sweep. `ConnectionLimits.fds` counts them as used. */
   #fds = 0;
   #sweepsOfPass = 0;
   #isPassOver = false;

@@ -6,8 +6,8 @@ import { CountKeys } from "./count-keys.ts";
 import type { ConnectionBound } from "./load-shedding.ts";
 
 /**
- * Number of additional fds for a connection that the loopback proxy forwards: the two ends of the connection to the inner
- * listener.
+ * Number of additional fds for a connection that a `LoopbackProxy` forwards. They are the two ends of the connection on
+ * loopback.
  */
 const PROXY_FDS = 2;
 
@@ -29,7 +29,7 @@ export class Connections {
   readonly #listener: string;
   readonly #keys: CountKeys;
 
-  /** `listener`: the name of the listener in the counts. */
+  /** `listener`: the name of the listener, for the metric and for the keys of `limits.counts`. */
   constructor(listener: string, limits: ConnectionLimits, peers: PeerResolver) {
     this.#limits = limits;
     this.#peers = peers;

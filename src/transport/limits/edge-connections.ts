@@ -30,7 +30,7 @@ const GAP_MAX = 16;
  */
 const PASSES_PER_FULL_SCAN = 8;
 
-/** Returns the network for which an address is counted. Returns `undefined` for a trusted proxy. */
+/** Returns the network of an address. Returns `undefined` for a trusted proxy, because no limit per network applies to it. */
 export type NetworkOf = (address: string) => string | undefined;
 
 /**
@@ -75,7 +75,7 @@ export class EdgeConnections {
     return this.#open.size;
   }
 
-  /** Number of opened and closed connections that were found so far. */
+  /** Number of changes that were found so far. A change is a new connection or the end of a connection. */
   get changes(): number {
     return this.#changes;
   }
@@ -136,7 +136,7 @@ export class EdgeConnections {
 
   /**
    * Inspects again all connections that count towards an exceeded limit. Some of them may have closed since their last
-   * inspection. If closed connections were still counted, open connections would be shut down.
+   * inspection. If closed connections were still counted, too many open connections would be shut down.
    */
   #refreshCrowded({ totalMax, perNetworkMax }: ConnectionMaxima): void {
     if (this.#open.size > totalMax) {

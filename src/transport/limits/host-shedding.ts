@@ -5,20 +5,20 @@ import { type ConnectionBound, FAIR_SHARE, rankByNetwork } from "./load-shedding
 
 export type HostLimits = Pick<ConnectionLimits, "counts" | "totalMax" | "perNetworkMax" | "onShed">;
 
-/** The state of a connection that exceeded a limit when it was found, or that is being closed. */
+/** The state of a connection that exceeded a limit when it was counted, or that is being closed. */
 interface Excess {
   isInTotal: boolean;
   isInNetwork: boolean;
-  /** The limits that were exceeded when the connection was found. Some of them may no longer be exceeded. */
+  /** The limits that the connection exceeded when it was counted. Some of them may no longer be exceeded. */
   readonly bounds: Set<ConnectionBound>;
 }
 
 /**
- * Number of sweeps for which a limit must be exceeded before connections are closed. In these sweeps, every worker looks for
- * connections that have closed in the meantime.
+ * A sweep looks for new and closed connections. If a limit is exceeded in this many consecutive sweeps, connections are closed.
+ * In these sweeps, every worker also inspects its known connections, because some of them may have closed.
  */
 const SETTLE_SWEEPS = 4;
-/** Number of sweeps after which connections of networks within their fair share are closed too, if `totalMax` is exceeded. */
+/** If `totalMax` is exceeded for this many sweeps, networks within their fair share (`FAIR_SHARE`) also lose connections. */
 const FAIR_SWEEPS = 2 * SETTLE_SWEEPS;
 
 /**
@@ -26,7 +26,7 @@ const FAIR_SWEEPS = 2 * SETTLE_SWEEPS;
  * connection that makes a count exceed its limit.
  *
  * - If a network exceeds `perNetworkMax`, its marked connections are closed, the newest first.
- * - If `totalMax` is exceeded, each worker closes its newest connections of networks over their fair share, as `selectExcess` does.
+ * - If `totalMax` is exceeded, networks over their fair share (`FAIR_SHARE`) lose their newest connections.
  * - If `totalMax` is still exceeded after that, the marked connections are closed, the newest first.
  */
 export class HostShedding implements EdgeWatcher {
@@ -34,12 +34,12 @@ export class HostShedding implements EdgeWatcher {
   readonly #keys: CountKeys;
   /** The key under which workers are counted while they have connections in `#excess`. */
   readonly #markedKey: string;
-  /** The connections that exceeded a limit when they were found, oldest first. Also contains connections that are being closed. */
+  /** The connections that exceeded a limit when they were counted, and connections that are being closed. Oldest first. */
   readonly #excess = new Map<EdgeConnection, Excess>();
   #sweepsOver = 0;
   #isCounted = false;
 
-  /** `listener`: the name of the listener in the counts. */
+  /** `listener`: the name of the listener. The keys of its counts start with this name. */
   constructor(listener: string, limits: HostLimits) {
     this.#limits = limits;
     this.#keys = new CountKeys(listener);
@@ -92,7 +92,7 @@ export class HostShedding implements EdgeWatcher {
     return counts.tryAdd(key, 1);
   }
 
-  /** Returns the connections for which the limit `bound` was exceeded when they were found, newest first. */
+  /** Returns the connections that exceeded the limit `bound` when they were counted, newest first. */
   #marked(bound: ConnectionBound): EdgeConnection[] {
     return [...this.#excess].flatMap(([connection, { bounds }]) => (bounds.has(bound) ? [connection] : [])).toReversed();
   }
@@ -129,7 +129,7 @@ export class HostShedding implements EdgeWatcher {
     this.#shutDown(connection, "total", connections);
   }
 
-  /** Closes the newest connections of networks over their fair share. The networks with the most connections are the first. */
+  /** Closes the newest connections of networks over their fair share. Starts with the network that has the most connections. */
   #shedUnfair(connections: EdgeConnections): void {
     const { counts, totalMax } = this.#limits;
     const fairMax = Math.ceil(totalMax * FAIR_SHARE);
@@ -143,8 +143,8 @@ export class HostShedding implements EdgeWatcher {
   }
 
   /**
-   * Ranks the connections of each network by age, and scales each rank from this worker to all workers. Returns the connections
-   * whose rank then exceeds `fairMax`. The highest rank is the first.
+   * Returns the connections whose estimated rank exceeds `fairMax`, the highest rank first. The rank is the place of a connection
+   * among the connections of its network in all workers. The oldest connection has rank 1.
    */
   #unfair(connections: EdgeConnections, fairMax: number): EdgeConnection[] {
     const ranked = rankByNetwork(connections.open());

@@ -14,8 +14,8 @@ const SO_COOKIE = 57;
 const STATUS_BYTES = 1024;
 
 /**
- * The file descriptors of this process. Shows which of them are connections that were accepted on one port, and the peers of
- * these connections.
+ * The file descriptors of this process. Tells which of them are connections that were accepted on one port. Reads the peer
+ * addresses of connections.
  */
 export interface FdTable {
   /**
@@ -65,7 +65,7 @@ export function openFdTable(port: number): FdTable {
   // invalid.
   const length = new Uint32Array(new ArrayBuffer(Uint32Array.BYTES_PER_ELEMENT));
   const identity = new Uint32Array(new ArrayBuffer(2 * Uint32Array.BYTES_PER_ELEMENT));
-  // These pointers are computed once, because a sweep makes many system calls.
+  // These pointers are computed once, because one scan of the fd table makes many system calls.
   const [peerAt, lengthAt, identityAt] = [ptr(peer.words), ptr(length), ptr(identity)];
   const readLocal = (fd: number, into: SocketAddress) => {
     length[0] = into.words.byteLength;

@@ -10,7 +10,7 @@ const EPOLL_CTL_DEL = 2;
 const EFD_CLOEXEC = 0o2000000;
 
 const EPOLL_LINK = "anon_inode:[eventpoll]";
-/** A line of /proc/self/fdinfo/<epoll>: a watched fd, its events, and the data that the runtime gets back, in hexadecimal. */
+/** A line of /proc/self/fdinfo/<epoll>: a watched fd, its events, and its epoll data. Events and data are hexadecimal. */
 const WATCHED_FD = /^tfd:\s+(\d+) events:\s+([0-9a-f]+) data:\s+([0-9a-f]+)/gm;
 
 /** struct epoll_event. The structure is packed on x86-64 only (epoll_ctl(2)). */
@@ -31,7 +31,7 @@ interface Watch {
  * - The socket with which `to` was opened is closed, and so is its port.
  * - `from` keeps its accepted connections. Its listening fd is an eventfd now, which `from` closes when it stops.
  *
- * Throws before anything changes if a server has no such socket or several.
+ * Throws if a server does not have exactly one listening socket. Nothing is changed in this case.
  */
 export function moveListeningSocket(from: number, to: number): void {
   const [fromFd, toFd] = [onlyListeningSocket(from), onlyListeningSocket(to)];
@@ -48,7 +48,7 @@ export function moveListeningSocket(from: number, to: number): void {
   };
   const inert = must(system.eventfd(0, EFD_CLOEXEC), "eventfd");
   try {
-    // An epoll instance watches a socket until all of its fds are closed, so `from` must stop watching it first.
+    // An epoll instance watches a socket until all fds of the socket are closed. So `from` must stop watching it first.
     must(system.epoll_ctl(fromWatch.epoll, EPOLL_CTL_DEL, fromFd, null), "epoll_ctl");
     must(system.dup3(fromFd, toFd, EFD_CLOEXEC), "dup3");
     must(system.epoll_ctl(toWatch.epoll, EPOLL_CTL_ADD, toFd, ptr(eventOf(toWatch))), "epoll_ctl");
@@ -65,7 +65,7 @@ function onlyListeningSocket(port: number): number {
   return fd;
 }
 
-/** Returns how the runtime watches an fd (proc_pid_fdinfo(5)). Throws if it does not. */
+/** Returns how the runtime watches an fd (proc_pid_fdinfo(5)). Throws if no epoll instance watches the fd. */
 function watchOf(fd: number): Watch {
   for (const epoll of epollFds()) {
     for (const [, watched, events = "", data] of readFileSync(`/proc/self/fdinfo/${epoll}`, "latin1").matchAll(WATCHED_FD)) {
@@ -81,7 +81,7 @@ function epollFds(): number[] {
     try {
       return readlinkSync(join(folder, name)) === EPOLL_LINK;
     } catch {
-      // The fd of `readdirSync` itself is closed by now.
+      // `readdirSync` also lists the fd that it uses itself. This fd is closed by now.
       return false;
     }
   };

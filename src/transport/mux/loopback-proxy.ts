@@ -4,8 +4,8 @@ import type { Log } from "../../core/telemetry.ts";
 import { type Pipe, pipeBytes } from "./pipes.ts";
 
 /**
- * Address of the listeners to which loopback proxies forward connections (inner listeners). An inner listener serves only
- * connections of its loopback proxy. The system chooses its port.
+ * Address of the inner listeners: the listeners to which loopback proxies forward connections. An inner listener serves only
+ * connections of its loopback proxy. The system chooses the port of an inner listener.
  */
 export const LOOPBACK = "127.0.0.1";
 
@@ -22,8 +22,8 @@ export interface SocketEnd {
 }
 
 /**
- * The address of a client. It is separate from `Pair`, because `#byPort` is a plain map, and a plain map must not hold sockets
- * (core/live-set.ts gives the reason).
+ * The address of a client. `LoopbackProxy` stores this object in a plain `Map`, which must not hold sockets (core/live-set.ts
+ * gives the reason). So the object contains no sockets.
  */
 interface Origin {
   readonly address: string;

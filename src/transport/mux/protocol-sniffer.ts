@@ -37,7 +37,7 @@ export function stripProxyHeader(bytes: Buffer, isTrusted: boolean): Origin | un
 /** The handlers for the result of `sniffProtocol`. At most one of them is called, at most once. */
 export interface SnifferHandlers<T> {
   identified(result: T): void;
-  /** Called after the socket is destroyed because its protocol was not identified. `cause` is the error. */
+  /** Called if the protocol of a socket is not identified. The socket is already destroyed. `cause` is the error. */
   rejected(cause: unknown): void;
 }
 

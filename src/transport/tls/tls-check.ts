@@ -45,7 +45,7 @@ export function checkTlsIdentity(identity: TlsIdentity, names: TlsFileNames, now
   return expiries;
 }
 
-/** These patterns match PEM labels of certificates: the label of RFC 7468 5.1, and two labels that OpenSSL adds. */
+/** Matches the first line of a certificate in PEM: with the label of RFC 7468 5.1, or with one of two labels of OpenSSL. */
 const BEGIN = /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----/g;
 const CERTIFICATE = /-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----[^-]+-----END \1-----/g;
 

@@ -70,7 +70,7 @@ export const CHECKS: readonly Check[] = [
   },
 ];
 
-/** The check that refuses with each reason. A reason that is not listed comes from no check. */
+/** For each reason, the check that refuses with this reason. A reason that is not listed comes from no check. */
 const CHECK_OF_REASON: Readonly<Record<string, CheckNumber>> = {
   MALFORMED_ENVELOPE: 1,
   UNSUPPORTED_PROTOCOL_VERSION: 1,

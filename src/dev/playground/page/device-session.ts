@@ -28,9 +28,9 @@ export class DeviceSession {
   readonly credentials: SessionCredentials;
   readonly client: SallyportClient;
   readonly #keys: GatewayKeys;
-  /** The user of the session. It is unknown until the first event of the stream arrives. */
+  /** The user id of the session; `undefined` until the first event of the stream arrives. */
   userId: string | undefined;
-  /** How far the gateway's clock is ahead of the device's clock, in ms. It is 0 until a signed event tells the gateway's time. */
+  /** How far the gateway's clock is ahead of the device's clock, in ms; 0 until a signed event contains the gateway's time. */
   clockOffsetMs = 0;
 
   constructor(credentials: SessionCredentials) {
@@ -74,12 +74,11 @@ export class DeviceSession {
     };
   }
 
-  /** Signs a command and sends it. */
   async execute(command: Command): Promise<Attempt> {
     return this.send(await this.sign(command));
   }
 
-  /** Sends a signed request, and verifies the answer. Never rejects: an error is an outcome. */
+  /** Sends a signed request, and verifies the answer. Never rejects: `outcome` contains the error. */
   async send(signed: Signed, alter?: AlterAnswer): Promise<Attempt> {
     const { attempt } = await this.exchange(signed, alter);
     return attempt;
@@ -104,7 +103,7 @@ export class DeviceSession {
   }
 }
 
-/** Returns a copy whose request is changed by `change`. The request is not signed again. */
+/** Returns a copy of `signed` with the request that `change` returns. The changed request is not signed again. */
 export function altered(signed: Signed, change: (request: SignedRequest) => SignedRequest): Signed {
   return { ...signed, request: change(signed.request) };
 }

@@ -1,4 +1,4 @@
-/** Builds and finds elements. Text becomes text nodes, never markup. */
+/** Functions that build and find elements of the page. A text becomes a text node and is never parsed as markup. */
 
 export type Child = Node | string | undefined;
 /** An attribute that is `undefined` or `false` is left out. `true` is an attribute without a value. */

@@ -5,7 +5,7 @@ import { h } from "./dom.ts";
 import { block, facts, json, mono, RESPONSE_FRAMES, signingInput, timeText } from "./evidence-parts.ts";
 import { explainTrustCheck } from "./explanations.ts";
 
-/** Shows what the client verified of the answer, or why it discarded the answer. */
+/** Shows the answer and its signature if the client verified them. Otherwise, shows why there is no verified answer. */
 export function answerEvidence({ outcome }: Attempt): HTMLElement[] {
   if (outcome.kind === "answered") return verifiedEvidence(outcome.result);
   if (outcome.kind === "refused") return [h("p", {}, "A refusal is an error of the protocol. It is not signed.")];

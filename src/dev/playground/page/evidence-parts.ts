@@ -50,7 +50,7 @@ export function timeText(unixMs: number): string {
   return `${time.toLocaleTimeString(undefined, { hour12: false })}.${String(time.getMilliseconds()).padStart(3, "0")}`;
 }
 
-/** The names of the frames of each signing input, in order (proto/README.md, "What is signed"). */
+/** The names of the frames of a request's signing input, in order (proto/README.md, "What is signed"). */
 export const REQUEST_FRAMES = [
   "domain",
   "protocol_version",

@@ -27,7 +27,7 @@ const STATE_BADGES = {
   unreached: ["", "not reached"],
 } as const;
 
-/** Shows the data of an attempt at one station: a check of the gateway, or the verification of the answer. */
+/** Shows the data of one station of an attempt. A station is a check of the gateway, or the verification of the answer. */
 export class EvidenceView {
   readonly #title = h("h2", { id: "evidence-title" });
   readonly #badge = h("span", { class: "badge" });

@@ -5,7 +5,7 @@ import { verdictOf } from "./verdict.ts";
 
 const ATTEMPTS_MAX = 50;
 
-/** What was sent so far, newest first. A click shows an attempt again, and puts its command into the editor. */
+/** The list of earlier attempts, newest first. A click shows an attempt again, and puts its command into the editor. */
 export class HistoryView {
   readonly #root: HTMLElement;
   readonly #list = h("ol", { class: "attempts" });

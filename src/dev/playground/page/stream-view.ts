@@ -22,7 +22,7 @@ const STATE_TEXTS: Readonly<Record<SubscriptionState, string>> = {
 };
 
 export interface StreamParts {
-  /** The element in the header of the page that shows the state of the stream. */
+  /** This element shows the state of the stream. It is in the header of the page. */
   readonly chip: HTMLElement;
   readonly hasDev: boolean;
   /** Called after each `gateway.server_time` event, which contains the user id of the session. */
@@ -32,7 +32,8 @@ export interface StreamParts {
 }
 
 /**
- * Shows the verified events, newest first. In `sallyport dev`, also has buttons: push an event, restart, revoke the session.
+ * Shows the verified events, newest first. In `sallyport dev`, also shows buttons that push an event, restart the gateway and
+ * revoke the session.
  */
 export class StreamView {
   readonly #root: HTMLElement;

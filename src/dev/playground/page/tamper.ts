@@ -7,7 +7,7 @@ export interface TamperParts {
   readonly command: Command;
 }
 
-/** One way to attack, as a button. */
+/** An attack that a button of the page starts. */
 export interface Tamper {
   readonly id: string;
   readonly title: string;
@@ -15,7 +15,7 @@ export interface Tamper {
   readonly deed: string;
   /** Why the attack fails, in plain words. */
   readonly lesson: string;
-  /** Where the attack is expected to fail: a check of the gateway (its number), or the client's verification of the answer. */
+  /** Where the attack must fail: the number of a check, or `answer` for the client's verification of the answer. */
   readonly caughtBy: number | "answer";
   /** True if the attack logs in a second session. The page then reads the login code from the embedded backend. */
   readonly needsDev?: boolean;
@@ -34,7 +34,7 @@ function isCaughtBy({ outcome }: Attempt, place: Tamper["caughtBy"]): boolean {
   return outcome.kind === "refused" ? outcome.check === place : outcome.kind === "distrusted" && place === "answer";
 }
 
-/** Returns an attempt that shows `error`. The attack could not be started, for example because the login budget is empty. */
+/** Returns an attempt that shows why an attack could not be started. For example, the login budget may be empty. */
 function failedAttempt({ messageType, payloadText }: Command, error: unknown): Attempt {
   const text = error instanceof Error ? error.message : String(error);
   const nothing = { signed: undefined, exchange: undefined };

@@ -6,7 +6,7 @@ import type { Tamper, TamperParts } from "./tamper.ts";
 
 const baseUrl = location.origin;
 
-/** Attacks on the answer. The gateway has executed the command. The client detects the attack. */
+/** Attacks on the answer, after the backend has executed the command. The client detects the attack. */
 export const ANSWER_TAMPERS: readonly Tamper[] = [
   {
     id: "changed-answer",
@@ -41,7 +41,7 @@ async function repeatOldAnswer({ session, command }: TamperParts): Promise<Attem
   return session.send(await session.sign(command), () => first.answer);
 }
 
-/** Mallory's session. It is created only once, because the budgets for logins are small. */
+/** The session of the attacker Mallory. It is created only once, because the budgets for logins are small. */
 let mallory: Promise<DeviceSession> | undefined;
 
 async function passOnForeignAnswer({ session, command }: TamperParts): Promise<Attempt> {
@@ -65,7 +65,7 @@ async function logInAsMallory(): Promise<DeviceSession> {
   return new DeviceSession(await confirmEmailCode({ baseUrl, challengeId, code: mail.code, deviceKey }));
 }
 
-/** Changes the first letter after `{"`, which starts a JSON object. Everything else of the message stays as it is. */
+/** Changes the first letter after `{"`, the start of a JSON object. Leaves the rest of the answer unchanged. */
 function withOneLetterChanged(answer: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
   const changed = new Uint8Array(answer);
   const start = changed.findIndex((byte, at) => byte === 0x7b && changed[at + 1] === 0x22);

@@ -18,7 +18,7 @@ export function stationId(station: Station): string {
 }
 
 /**
- * Shows the stations of a request as tabs. The selected tab shows the data of its station. The arrow keys select other tabs.
+ * Shows a request as one tab for each check, and one for the verification of the answer. The arrow keys select other tabs.
  */
 export class TrackView {
   readonly #root: HTMLElement;
@@ -79,7 +79,7 @@ export class TrackView {
     fill(tab, ...children);
   }
 
-  /** Restarts the animation that shows the results one after the other. It starts when `data-run` is set. */
+  /** Restarts the animation that shows the results one after the other. The animation starts when `data-run` is set. */
   #animate(): void {
     delete this.#root.dataset["run"];
     requestAnimationFrame(() => {

@@ -8,7 +8,7 @@ import type { Station } from "./track-view.ts";
 export interface Verdict {
   readonly title: string;
   readonly detail: string;
-  /** The station whose tab explains the outcome. */
+  /** The check or the answer whose tab explains the outcome. */
   readonly station: Station;
 }
 

@@ -95,7 +95,7 @@ export function requireEmail(text: string, name: string): void {
 
 const EMAIL = /^[^\s@\p{Cc}\p{Cf}<>"(),:;[\]\\]+@[^\s@\p{Cc}\p{Cf}<>"(),:;[\]\\]+$/u;
 
-/** Returns the key of the bucket for one challenge. Throws RestError if the id breaks the rule of the contract. */
+/** Returns the key of the bucket for one challenge. Throws RestError if the id does not follow `CHALLENGE_RULE`. */
 export function requireChallenge(id: string, name: string): string {
   const key = challengeKey(id);
   if (key === undefined) throw invalid(`${name} ${CHALLENGE_RULE}`);

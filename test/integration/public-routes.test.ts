@@ -241,6 +241,17 @@ describe("budgets", () => {
     expect([refused.status, refused.headers.get("ratelimit")?.slice(0, 10)]).toEqual([429, '"failures"']);
     expect(seen).toEqual([]);
   });
+
+  test("a login with a weak device key spends the failures of public calls", async () => {
+    await open([{ method: "POST", path: "/v1/login", registers_key: true }], {
+      "budgets.failures.rate": 0.001,
+      "budgets.failures.burst": 2,
+    });
+    const weak = { client_public_key: Buffer.alloc(32).toString("base64") };
+    const statuses: number[] = [];
+    for (let n = 0; n < 3; n++) statuses.push((await call("POST", "/v1/login", weak)).status);
+    expect(statuses).toEqual([400, 400, 429]);
+  });
 });
 
 describe("answers of the backend", () => {

@@ -36,7 +36,7 @@ const TARGET_CHARS_MAX = 8000;
  * Serves a call of a public route: validates its fields, takes tokens from its buckets, and forwards the call to the backend.
  * Throws RestError.
  *
- * - A call with fields that `readCall` or `schemaCheck` rejects takes a token only from the failure bucket of its network.
+ * - A call that fails one of its checks takes a token only from the failure bucket of its network.
  * - `schemaCheck` and `expensiveCheck` run only if the buckets of the call have tokens left.
  */
 export async function servePublicCall(call: HttpCall, path: PublicPath, parts: PublicAuthParts): Promise<Response> {
@@ -47,7 +47,7 @@ export async function servePublicCall(call: HttpCall, path: PublicPath, parts: P
   const { schemaCheck, expensiveCheck } = checked;
   if (schemaCheck !== undefined || expensiveCheck !== undefined) checkPublic(demands, parts);
   if (schemaCheck !== undefined) await charging(call, parts, schemaCheck);
-  expensiveCheck?.();
+  if (expensiveCheck !== undefined) await charging(call, parts, expensiveCheck);
   const fields = await chargePublic(demands, parts);
   const context = { peerAddress: peer.address, ...forwardedHeaders(request.headers) };
   const body = hasBody(row.method) ? checked.fields : undefined;

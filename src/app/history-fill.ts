@@ -104,8 +104,8 @@ export class HistoryFill {
   }
 
   /**
-   * Returns a sink that records the cursors of messages and passes the messages to `sink`. During the fill, the returned sink
-   * skips revocations that have a cursor.
+   * Returns a sink that records the cursor of each message and passes the message to `sink`. While the replay buffers are being
+   * filled, the returned sink does not pass on revocations that have a cursor.
    */
   watch(sink: PushFeedSink): PushFeedSink {
     return {

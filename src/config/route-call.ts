@@ -43,7 +43,7 @@ export function routeOf(written: WrittenRoute): Decoded<RouteConfig> {
 interface Call {
   readonly method: RouteMethod;
   readonly path: string;
-  /** The field with the path: `path`, or a field of google.api.http. */
+  /** Name of the field that contains the path: either `path` or a field of google.api.http, such as `get`. */
   readonly field: "path" | Verb;
 }
 

@@ -50,7 +50,7 @@ export const UPSTREAM_SETTINGS = {
   "backend.connect_timeout_ms": setting(
     int("ms", 1, TIMEOUT_MS_MAX),
     1000,
-    "Timeout of the connection test of a backend address, in ms. The gateway tests an address before a call if the address has not answered within the last `backend.connect_timeout_ms`. The test opens and closes a TCP connection. If the test takes longer than the timeout, the call goes to another address. If the backend has only one address, there is no test.",
+    "Timeout of the connection test of a backend address, in ms. Before a call, the gateway tests an address whose last answer is older than this time. The test opens and closes a TCP connection. If the test takes longer than the timeout, the call goes to another address. If the backend has only one address, there is no test.",
   ),
   "backend.response_timeout_ms": unset(
     int("ms", 1, TIMEOUT_MS_MAX),

@@ -124,7 +124,7 @@ return result('kept')
  * Calls every Redis command that `CLAIM`, `KEEP` and `RELEASE` call, except the commands that `StoreEpoch` checks. Fails with
  * NOPERM if the Redis user has no right to one of these commands.
  *
- * HGETALL marks this script for tests that count round trips. These tests do not count scripts that call HGETALL.
+ * The script calls HGETALL, because tests that count round trips ignore every script that calls HGETALL.
  *
  * KEYS: a sorted set and a hash to test with.
  */

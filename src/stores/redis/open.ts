@@ -40,8 +40,8 @@ export interface RedisSettings {
   /** Maximum number of local copies of buckets in each table, except the table for the scope `session_failures`. */
   readonly bucketEntriesMax: number;
   /**
-   * Maximum number of local copies of buckets of the scope `session_failures`. These are the failure budgets of recently verified
-   * sessions. They have their own table.
+   * Maximum number of local copies of buckets of the scope `session_failures`. A recently verified session has such a bucket.
+   * The copies are in a separate table.
    */
   readonly exemptBucketEntriesMax: number;
   readonly answers: AnswerBounds;

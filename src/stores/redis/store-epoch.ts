@@ -22,7 +22,8 @@ export interface StoreEpochOptions {
  * - `usual`: the expected maximum lifetime of a reservation, in ms.
  *
  * If `now` is before `seen`, the server's clock was set back. The function then limits the stored end:
- * - Minimum: `seen` or `latest`, whichever is earlier, because the keys that expired before `seen` are gone.
+ * - Minimum: `seen` or `latest`, whichever is earlier. Redis has deleted the reservations that expired before `seen`. No
+ *   reservation is valid after `latest`.
  * - Maximum: `now + usual` or `latest`, whichever is later, because the stored end may be from a time when the clock was
  *   ahead.
  *

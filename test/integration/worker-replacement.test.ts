@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { copyFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Transport } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
@@ -33,7 +33,19 @@ async function start(...args: Parameters<typeof UpgradableGateway.start>) {
 /** The process ids of the workers, oldest first. */
 function workersOf({ pid }: UpgradableGateway): number[] {
   const children = Bun.spawnSync(["ps", "--ppid", String(pid), "-o", "pid=", "--sort", "start_time"]).stdout.toString();
-  return children.trim().split(/\s+/).map(Number);
+  const pids = children.trim().split(/\s+/).map(Number);
+  // A new process has its parent's command line until it executes its own (vfork). Until then, its parent waits: a SIGSTOP would
+  // stop both.
+  return pids.filter((each) => commandLineOf(each) !== commandLineOf(pid));
+}
+
+function commandLineOf(pid: number): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "latin1");
+  } catch {
+    // The process has ended.
+    return undefined;
+  }
 }
 
 const transportOf = ({ edgeUrl }: UpgradableGateway, ca?: string): Transport =>

@@ -14,7 +14,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   observe: ["core"],
   schema: ["core"],
   config: ["core", "schema"],
-  openapi: ["config", "core"],
+  openapi: ["config", "core", "schema"],
   stores: ["core"],
   rpc: ["gen", "core/clock.ts", "core/content-coding.ts", "core/live-set.ts", "core/media-type.ts"],
   pipeline: ["core", "crypto", "gen"],

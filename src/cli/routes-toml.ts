@@ -3,6 +3,7 @@ import { pathShown } from "../core/file-problem.ts";
 import type { ImportedRoute, ImportResult, LeftOut } from "../openapi/import.ts";
 import type { OperationName } from "../openapi/operations.ts";
 import { routePrefixes } from "../openapi/route-prefixes.ts";
+import type { Loss } from "../openapi/schemas/losses.ts";
 import { printableLine } from "./output/printable.ts";
 
 const SUMMARY_CHARS_MAX = 100;
@@ -38,9 +39,15 @@ export function shownOperation({ method, path, operationId }: OperationName): st
   return printableLine(`${method} ${path}${operationId === undefined ? "" : ` (${operationId})`}`);
 }
 
-function routeLines({ operation, row, remarks }: ImportedRoute): string[] {
+/** Names a part of a schema that is left out, on one line. */
+export function shownLoss({ pointer, reason }: Loss): string {
+  return printableLine(`${pointer}: ${reason}`);
+}
+
+function routeLines({ operation, row, remarks, losses }: ImportedRoute): string[] {
   const summary = operation.summary?.replace(/\s+/g, " ").slice(0, SUMMARY_CHARS_MAX);
-  const texts = [...(summary === undefined ? [] : [summary]), ...remarks];
+  const missing = losses.map((loss) => `not in the schema: ${shownLoss(loss)}`);
+  const texts = [...(summary === undefined ? [] : [summary]), ...remarks, ...missing];
   return ["[[routes]]", ...texts.map(comment), ...Object.entries(row).map(([name, value]) => `${name} = ${tomlText(value)}`)];
 }
 

@@ -12,7 +12,7 @@ import { ROUTES } from "./specs/routes.ts";
 export const HELP = helpOf(ROUTES);
 
 const OF_PRINT = ["json", "config", "set"];
-const OF_IMPORT = ["out", "tag", "path", "base-path"];
+const OF_IMPORT = ["out", "schemas", "tag", "path", "base-path"];
 
 /** `sallyport routes`: prints the route table, or imports one. */
 export async function run(args: readonly string[]): Promise<number> {
@@ -39,5 +39,6 @@ async function runAction(parsed: Arguments, output: Output): Promise<ExitCode> {
   }
   if (file === undefined) throw new UsageError("FILE, the OpenAPI document, is missing");
   const [tags, pathPrefixes] = [parsed.values("tag"), parsed.values("path")];
-  return importFile({ file, out: parsed.value("out"), tags, pathPrefixes, basePath: parsed.value("base-path") }, output);
+  const [out, schemas, basePath] = [parsed.value("out"), parsed.value("schemas"), parsed.value("base-path")];
+  return importFile({ file, out, schemas, tags, pathPrefixes, basePath }, output);
 }

@@ -58,14 +58,14 @@ export class OpenApiDocument {
       if (!isObject(current)) throw new NotExpressible("it refers to something that is not an object");
       const { $ref: reference, ...beside } = current;
       if (typeof reference !== "string") return current;
-      const target = this.#find(reference);
+      const target = this.find(reference);
       current = isObject(target) ? { ...target, ...beside } : target;
     }
     throw new NotExpressible("a $ref refers to itself");
   }
 
-  /** Finds the target of a JSON Pointer in a URI fragment (RFC 6901 6). */
-  #find(reference: string): unknown {
+  /** Finds the target of a JSON Pointer in a URI fragment (RFC 6901 6). Throws `NotExpressible` if there is none. */
+  find(reference: string): unknown {
     if (!reference.startsWith("#")) {
       throw new NotExpressible(
         "it refers to another document; bundle the documents into one first, for example with redocly bundle",

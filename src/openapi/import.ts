@@ -1,14 +1,18 @@
 import { routes as routeDecoder } from "../config/routes.ts";
 import { answerFields } from "./answer.ts";
 import type { OpenApiDocument } from "./document.ts";
-import { mappingOf } from "./mapping.ts";
+import { mappingOf, type PayloadFields } from "./mapping.ts";
 import { MessageTypes } from "./message-type.ts";
 import { NotExpressible } from "./not-expressible.ts";
 import { type Operation, type OperationName, operationsOf } from "./operations.ts";
+import type { Loss } from "./schemas/losses.ts";
+import { payloadSchema } from "./schemas/payload-schema.ts";
 import { serverOf } from "./servers.ts";
 
 /** The message type of a route while it is checked. It is not in the reasons of operations that are left out. */
 const CHECKED_TYPE = "import.check";
+/** Maximum size of all schemas together, in characters. Each schema has a copy of every part of the document that it uses. */
+const SCHEMAS_SIZE_MAX = 64 * 1024 * 1024;
 
 /** A route of the configuration, as it is written. */
 export type ImportedRow = Readonly<Record<string, string>> & { readonly message_type: string };
@@ -19,6 +23,15 @@ export interface ImportedRoute {
   readonly path: string;
   /** What writers of clients must know. */
   readonly remarks: readonly string[];
+  /** The file that `schema` of the row names. `undefined` if the payload has no schema. */
+  readonly schema: SchemaFile | undefined;
+  /** What of the document is not in the schema. */
+  readonly losses: readonly Loss[];
+}
+
+export interface SchemaFile {
+  readonly path: string;
+  readonly text: string;
 }
 
 export interface LeftOut {
@@ -38,6 +51,8 @@ export interface ImportOptions {
   readonly pathPrefixes?: readonly string[];
   /** Replaces the path of the document's server. */
   readonly basePath?: string | undefined;
+  /** What stands before the name of each schema file, such as `schemas/`. Default: payloads get no schemas. */
+  readonly schemaPrefix?: string | undefined;
 }
 
 /** Converts each operation of a document to a route, or says why it cannot be one. */
@@ -48,7 +63,7 @@ export function importRoutes(document: OpenApiDocument, options: ImportOptions =
       (tags.length === 0 || own.some((tag) => tags.includes(tag))) &&
       (pathPrefixes.length === 0 || pathPrefixes.some((prefix) => name.path.startsWith(prefix))),
   );
-  const importer = new Importer(document, options.basePath);
+  const importer = new Importer(document, options);
   for (const { name, read } of chosen) importer.add(name, read);
   return importer;
 }
@@ -58,13 +73,16 @@ class Importer implements ImportResult {
   readonly leftOut: LeftOut[] = [];
   readonly #document: OpenApiDocument;
   readonly #basePath: string | undefined;
+  readonly #schemaPrefix: string | undefined;
+  #schemasSize = 0;
   readonly #messageTypes = new MessageTypes();
   /** The message types of the routes, by method and path. These paths contain no names of variables. */
   readonly #calls = new Map<string, string>();
 
-  constructor(document: OpenApiDocument, basePath: string | undefined) {
+  constructor(document: OpenApiDocument, { basePath, schemaPrefix }: ImportOptions) {
     this.#document = document;
     this.#basePath = basePath?.replace(/\/+$/, "");
+    this.#schemaPrefix = schemaPrefix;
   }
 
   add(name: OperationName, read: (() => Operation) | undefined): void {
@@ -79,7 +97,7 @@ class Importer implements ImportResult {
 
   #routeOf(name: OperationName, operation: Operation): ImportedRoute {
     const answer = answerFields(this.#document, operation.responses);
-    const { path, row: fields, remarks } = mappingOf(this.#document, operation);
+    const { path, row: fields, remarks, payload } = mappingOf(this.#document, operation);
     const full = this.#pathAtServer(operation) + path;
     if (full === "/") throw new NotExpressible("its path is /, and the path of a route has at least one segment");
     const call = `${name.method} ${full.replace(/\{[^}]*\}/g, "{}")}`;
@@ -87,10 +105,23 @@ class Importer implements ImportResult {
     if (twin !== undefined) throw new NotExpressible(`the route ${twin} has the same method and path`);
     const unnamed = { message_type: CHECKED_TYPE, [operation.method]: full, ...fields, ...answer.row };
     requireRoute(unnamed);
-    const row = { ...unnamed, message_type: this.#messageTypes.of(operation) };
-    this.#calls.set(call, row.message_type);
+    const messageType = this.#messageTypes.of(operation);
+    const { schema, losses } = this.#schemaOf(messageType, payload);
+    const row = { ...unnamed, message_type: messageType, ...(schema !== undefined && { schema: schema.path }) };
+    this.#calls.set(call, messageType);
     const { summary } = operation;
-    return { operation: { ...name, summary }, row, path: full, remarks: [...remarks, ...answer.remarks] };
+    return { operation: { ...name, summary }, row, path: full, remarks: [...remarks, ...answer.remarks], schema, losses };
+  }
+
+  #schemaOf(messageType: string, payload: PayloadFields | undefined): Pick<ImportedRoute, "schema" | "losses"> {
+    if (this.#schemaPrefix === undefined || payload === undefined) return { schema: undefined, losses: [] };
+    if (this.#schemasSize > SCHEMAS_SIZE_MAX) {
+      const reason = "the schemas of the other operations are too large; choose operations with --tag or --path";
+      return { schema: undefined, losses: payload.body === undefined ? [] : [{ pointer: "#", reason }] };
+    }
+    const { text, losses, size } = payloadSchema(this.#document, payload);
+    this.#schemasSize += size;
+    return { schema: text === undefined ? undefined : { path: `${this.#schemaPrefix}${messageType}.json`, text }, losses };
   }
 
   #pathAtServer({ server }: Operation): string {

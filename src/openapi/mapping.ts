@@ -3,13 +3,22 @@ import { type Body, bodyOf, type RawBody } from "./body.ts";
 import type { OpenApiDocument } from "./document.ts";
 import { NotExpressible } from "./not-expressible.ts";
 import type { Operation } from "./operations.ts";
-import { type Parameters, readParameters } from "./parameters.ts";
+import { type FieldParameter, type Parameters, readParameters } from "./parameters.ts";
 import type { RouteFields } from "./route-fields.ts";
 import { routePath, unusedName, variableNames } from "./route-path.ts";
 
 /** Where the payload goes: the path of the route, and its fields for the body. */
 export interface Mapping extends RouteFields {
   readonly path: string;
+  /** The fields of the payload. `undefined` if the payload is bytes. */
+  readonly payload: PayloadFields | undefined;
+}
+
+export interface PayloadFields {
+  /** The schema of the body, and its place in the payload: one field, or `*` for all fields that are no parameters. */
+  readonly body: { readonly field: string; readonly schema: unknown } | undefined;
+  /** The parameters by the names of their fields. */
+  readonly parameters: ReadonlyMap<string, FieldParameter>;
 }
 
 /** Decides where each field of the payload goes, or that its bytes are the body. Throws `NotExpressible`. */
@@ -30,6 +39,7 @@ function rawMapping({ path }: Operation, { query, remarks }: Parameters, { types
     throw new NotExpressible(`its body is ${shown}, whose bytes have no field for the query parameter ${required.name}`);
   return {
     path: routePath(path, { taken: new Set(), deep: new Set() }).path,
+    payload: undefined,
     row: { request: "raw", ...(contentType !== undefined && { request_content_type: contentType }) },
     remarks: [
       `the payload is the bytes of ${contentType ?? shown}`,
@@ -53,8 +63,16 @@ function fieldMapping(operation: Operation, parameters: Parameters, body: Exclud
   const forms = query.flatMap(({ remark }) => (remark === undefined ? [] : [remark]));
   const narrowed = single.map((name) => `a value of ${name} with a slash is refused`);
   const isBodyField = bodyName !== undefined && bodyName !== "*";
+  const ofPath = variableNames(operation.path).map((name) => {
+    const undescribed = { name, isRequired: true, form: "value", schema: undefined } as const;
+    return [renamed.get(name) ?? name, parameters.path.get(name) ?? undescribed] as const;
+  });
   return {
     path,
+    payload: {
+      body: bodyName === undefined ? undefined : { field: bodyName, schema: body?.schema },
+      parameters: new Map([...ofPath, ...query.map((each) => [each.name, each] as const)]),
+    },
     row: bodyName === undefined ? {} : { body: bodyName },
     remarks: [...renames, ...narrowed, ...forms, ...remarks, ...(isBodyField ? [`the field ${bodyName} is the body`] : [])],
   };

@@ -74,6 +74,54 @@ get = "/v1/pets/{id}"
     expect([kept.code, kept.err]).toEqual([1, `sallyport: ${shell.folder}/new.toml: already exists, and is not overwritten\n`]);
   }, 30_000);
 
+  test("--schemas writes new files beside the configuration, and reports what is left out of them", async () => {
+    const schema = {
+      type: "object",
+      properties: { name: { type: "string", pattern: "^(?!x)" }, tag: { $ref: "tags.json" }, age: { type: "integer" } },
+    };
+    const post = { operationId: "pets.add", requestBody: { content: { "application/json": { schema } } } };
+    writeFileSync(join(shell.folder, "add.json"), JSON.stringify({ openapi: "3.1.0", paths: { "/pets": { post } } }));
+    const line = "sallyport routes import add.json --out conf/pets.toml --schemas conf/schemas/v1";
+    const { code, err } = await shell.run(`mkdir conf && ${line}`);
+    const pattern =
+      '#/properties/name/pattern: the pattern "^(?!x)" is wrong or not supported: it must match in linear time, without back-references and look-around';
+    const reference =
+      "#/properties/tag/$ref: it refers to another document; bundle the documents into one first, for example with redocly bundle";
+    expect({ code, err }).toEqual({
+      code: 0,
+      err: `sallyport: not in the schema: POST /pets (pets.add): ${pattern}
+sallyport: not in the schema: POST /pets (pets.add): ${reference}
+sallyport: imported 1 of 1 operations, 1 with a schema
+`,
+    });
+    const toml = readFileSync(join(shell.folder, "conf/pets.toml"), "utf8");
+    expect(toml).toEndWith(`[[routes]]
+# not in the schema: ${pattern}
+# not in the schema: ${reference}
+message_type = "pets.add"
+post = "/pets"
+body = "*"
+schema = "schemas/v1/pets.add.json"
+`);
+    expect(JSON.parse(readFileSync(join(shell.folder, "conf/schemas/v1/pets.add.json"), "utf8"))).toEqual({
+      $schema: "https://json-schema.org/draft/2020-12/schema",
+      type: "object",
+      properties: { name: { type: "string" }, tag: {}, age: { type: "integer" } },
+    });
+    expect((await shell.run("sallyport routes conf/pets.toml")).code).toBe(0);
+    const again = await shell.run("sallyport routes import add.json --schemas conf/schemas/v1");
+    expect([again.code, again.out, again.err]).toEqual([
+      ...[1, "", `sallyport: ${shell.folder}/conf/schemas/v1/pets.add.json: already exists, and is not overwritten\n`],
+    ]);
+    const shown = await shell.run("cd conf && sallyport routes import ../add.json --schemas .");
+    expect(shown.out).toContain('\nschema = "pets.add.json"\n');
+    expect(await shell.run("ls conf")).toMatchObject({ out: "pets.add.json\npets.toml\nschemas\n" });
+    await shell.run("ln -s /tmp conf/link");
+    const led = await shell.run("sallyport routes import add.json --out conf/b.toml --schemas conf/link");
+    expect([led.code, led.err]).toEqual([1, expect.stringContaining("a symbolic link that leads out of the folder")]);
+    expect((await shell.run("ls conf/b.toml")).code).not.toBe(0);
+  }, 60_000);
+
   test.each([
     ["routes import nowhere.yaml", 2, "nowhere.yaml: cannot be read: ENOENT"],
     ["routes import .", 2, ": cannot be read: "],
@@ -84,6 +132,12 @@ get = "/v1/pets/{id}"
     ["routes pets.toml --tag x", 2, "--tag is an option of sallyport routes import"],
     ["routes a.toml b.toml", 2, "only one FILE may stand beside the options"],
     ["routes import pets.yaml --base-path v1", 2, "--base-path starts with a slash"],
+    ["routes pets.toml --schemas x", 2, "--schemas is an option of sallyport routes import"],
+    ["routes import pets.yaml --schemas ..", 2, "--schemas is a folder below the folder of the configuration file"],
+    ["routes import pets.yaml --schemas /nowhere", 2, "--schemas is a folder below the folder of the configuration file"],
+    ["routes import pets.yaml --schemas s --out d/x.toml", 2, "--schemas is a folder below the folder of the configuration"],
+    ["routes import pets.yaml --schemas 'a:b'", 2, "--schemas is a folder below the folder of the configuration file"],
+    ["routes import pets.yaml --schemas pets.yaml/s", 1, "pets.yaml/s: cannot be written: "],
     ["routes import pets.yaml --out none/x.toml", 1, "/none/x.toml: cannot be written: ENOENT"],
     ["routes import pets.yaml --tag none", 1, "the document has no such operations"],
   ])(

@@ -49,7 +49,7 @@ export class DescribedService {
     if (place === undefined) return Response.json({ code: "no_such_operation" }, { status: 404 });
     const { operation, pattern } = place;
     const values = pattern.exec(pathname)?.slice(1).map(decodeURIComponent) ?? [];
-    const path = Object.fromEntries(operation.pathNames.map((name, index) => [name, values[index] ?? ""]));
+    const path = Object.fromEntries(operation.variables.map(([name], index) => [name, values[index] ?? ""]));
     this.last = { operation, path, query: [...searchParams], body: bodyOf(operation, headers, bytes) };
     if (NO_CONTENT.has(operation.status)) return new Response(null, { status: operation.status });
     if (operation.answerType !== undefined) {

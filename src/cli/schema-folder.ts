@@ -1,0 +1,46 @@
+import { mkdirSync, realpathSync } from "node:fs";
+import { dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
+import { schemaFile } from "../config/routes.ts";
+import { absolutePathShown, whyUnreadable } from "../core/file-problem.ts";
+import { MESSAGE_TYPE_MAX } from "../core/grammar.ts";
+import type { SchemaFile } from "../openapi/import.ts";
+import { UsageError } from "./arguments/usage-error.ts";
+import { CommandFailure, EXIT } from "./exit-code.ts";
+import { requireNew, writeNew } from "./new-file.ts";
+
+/**
+ * The folder for the schemas of imported routes. Routes name their schemas relative to the folder of the configuration file, and a
+ * gateway reads no schema outside that folder.
+ */
+export class SchemaFolder {
+  /** What stands before the name of a schema in a route, such as `schemas/`. */
+  readonly prefix: string;
+  readonly #configFolder: string;
+
+  /** `out`: the configuration file. `undefined`: it is written to the working directory later. Throws `UsageError`. */
+  constructor(folder: string, out: string | undefined) {
+    this.#configFolder = out === undefined ? resolve(".") : dirname(resolve(out));
+    const path = relative(this.#configFolder, resolve(folder)).split(sep).join("/");
+    this.prefix = path === "" ? "" : `${path}/`;
+    const isInside = !isAbsolute(path) && schemaFile.decode(`${this.prefix}${"x".repeat(MESSAGE_TYPE_MAX)}.json`).ok;
+    if (!isInside) throw new UsageError("--schemas is a folder below the folder of the configuration file");
+  }
+
+  /** Throws `CommandFailure` if one of the files exists. */
+  requireNew(files: readonly SchemaFile[]): void {
+    for (const { path } of files) requireNew(join(this.#configFolder, path));
+  }
+
+  /** Throws `CommandFailure`. */
+  write(files: readonly SchemaFile[]): void {
+    const folder = join(this.#configFolder, this.prefix);
+    try {
+      mkdirSync(folder, { recursive: true });
+      if (!join(realpathSync(folder), sep).startsWith(join(realpathSync(this.#configFolder), sep)))
+        throw new Error("it is a symbolic link that leads out of the folder of the configuration file");
+    } catch (cause) {
+      throw new CommandFailure(EXIT.failed, `${absolutePathShown(folder)}: cannot be written: ${whyUnreadable(cause)}`);
+    }
+    for (const { path, text } of files) writeNew(join(this.#configFolder, path), text);
+  }
+}

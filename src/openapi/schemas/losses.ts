@@ -1,0 +1,85 @@
+import { isObject } from "../../config/decoder.ts";
+import { childrenOf, type SchemaObject } from "./keywords.ts";
+
+/** A part of a schema that is not in the generated file. */
+export interface Loss {
+  /** The place in the generated file: `#` and a JSON Pointer. */
+  readonly pointer: string;
+  readonly reason: string;
+}
+
+type Defs = ReadonlyMap<string, SchemaObject | boolean>;
+
+/**
+ * The parts that are left out of the schemas of one file. A schema with a loss accepts more than the document's schema. If another
+ * keyword negates it, such as `not`, the other keyword would accept less. Then the other keyword is left out too.
+ */
+export class Losses {
+  readonly list: Loss[] = [];
+  readonly #schemas = new Set<SchemaObject>();
+  readonly #lossyDefs = new Set<string>();
+
+  /** Records that a part of this schema is left out. */
+  add(schema: SchemaObject, pointer: string, reason: string): void {
+    this.#schemas.add(schema);
+    this.list.push({ pointer, reason });
+  }
+
+  /** Leaves out the keywords that would accept less than in the document. */
+  spread(root: SchemaObject | boolean, defs: Defs): void {
+    for (let before = -1; before < this.list.length && this.#schemas.size > 0; ) {
+      before = this.list.length;
+      this.#findLossyDefs(defs);
+      for (const [name, schema] of [["", root] as const, ...defs]) this.#relax(schema, name === "" ? "#" : `#/$defs/${name}`);
+    }
+  }
+
+  /** A reference makes the losses of its target losses of its own schema. */
+  #findLossyDefs(defs: Defs): void {
+    for (let before = -1; before < this.#lossyDefs.size; ) {
+      before = this.#lossyDefs.size;
+      for (const [name, schema] of defs) if (this.#isLossy(schema)) this.#lossyDefs.add(name);
+    }
+  }
+
+  #isLossy(schema: unknown): boolean {
+    const open: unknown[] = [schema];
+    for (let next = open.pop(); next !== undefined; next = open.pop()) {
+      if (!isObject(next)) continue;
+      if (this.#schemas.has(next)) return true;
+      const { $ref } = next;
+      if (typeof $ref === "string" && this.#lossyDefs.has($ref.slice("#/$defs/".length))) return true;
+      open.push(...childrenOf(next).map(([, child]) => child));
+    }
+    return false;
+  }
+
+  #relax(root: SchemaObject | boolean, place: string): void {
+    const open: SchemaObject[] = typeof root === "boolean" ? [] : [root];
+    for (let schema = open.pop(); schema !== undefined; schema = open.pop()) {
+      for (const keyword of this.#unsound(schema)) {
+        if (keyword === "oneOf") allowSeveral(schema);
+        delete schema[keyword];
+        this.add(schema, place, `${keyword} is less strict, because a part of its schemas is left out`);
+      }
+      open.push(...childrenOf(schema).map(([, child]) => child));
+    }
+  }
+
+  /** Returns the keywords of a schema that could accept less than in the document. */
+  #unsound(schema: SchemaObject): string[] {
+    const lossy = (keyword: string) => keyword in schema && this.#isLossy({ allOf: [schema[keyword]].flat() });
+    const found = ["not", "oneOf"].filter(lossy);
+    if (lossy("if")) found.push(...["if", "then", "else"].filter((keyword) => keyword in schema));
+    if (lossy("contains") && "maxContains" in schema) found.push("maxContains");
+    const unevaluated = ["unevaluatedProperties", "unevaluatedItems"].filter((keyword) => keyword in schema);
+    return unevaluated.length > 0 && this.#isLossy(schema) ? [...found, ...unevaluated] : found;
+  }
+}
+
+/** Replaces `oneOf` by `anyOf`. */
+function allowSeveral(schema: SchemaObject): void {
+  const allOf = Array.isArray(schema["allOf"]) ? schema["allOf"] : [];
+  if ("anyOf" in schema) schema["allOf"] = [...allOf, { anyOf: schema["oneOf"] }];
+  else schema["anyOf"] = schema["oneOf"];
+}

@@ -14,8 +14,8 @@ export interface FieldParameter {
   readonly name: string;
   readonly isRequired: boolean;
   /**
-   * How the payload has the value: as a value of the schema, as one text, or `spread` over fields with other names than the
-   * parameter's.
+   * How the payload has the value: `value` as the schema says, `text` as one text, or `spread` over several fields with other
+   * names.
    */
   readonly form: "value" | "text" | "spread";
   readonly schema: unknown;

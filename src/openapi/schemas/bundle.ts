@@ -25,7 +25,7 @@ interface Place {
   /** The JSON Pointer in the generated file, after `#`. */
   readonly pointer: string;
   readonly depth: number;
-  /** Whether the schema applies to a payload with further fields, which are no part of the document's schema. */
+  /** Whether the schema applies to a payload that also has the further fields. */
   readonly isWide: boolean;
 }
 
@@ -59,8 +59,8 @@ export class SchemaBundle {
   }
 
   /**
-   * Copies a schema to a place of the file. Then copies what the schema refers to. `isWide`: the payload of this schema also has the
-   * further fields. Throws `SchemaUnusable`.
+   * Copies a schema to a place of the file, and everything that the schema refers to. `isWide`: the schema applies to a payload that
+   * also has the further fields. Throws `SchemaUnusable`.
    */
   add(schema: unknown, pointer: string, isWide = false): SchemaObject | boolean {
     const copy = this.#copy(schema, { pointer, depth: 0, isWide });
@@ -104,7 +104,7 @@ export class SchemaBundle {
     return Object.keys(value).length > NAMES_MAX ? `it has more than ${NAMES_MAX} names` : undefined;
   }
 
-  /** Leaves out a keyword. Other keywords of the schema then also refuse nothing that they would accept with it. */
+  /** Leaves out a keyword, and changes the keywords beside it that would otherwise refuse more than before. */
   #leaveOut(copy: SchemaObject, keyword: string, pointer: string, reason: string): void {
     this.losses.add(copy, pointer, reason);
     if (keyword === "properties" || keyword === "patternProperties") copy["patternProperties"] = ANY_NAME;
@@ -161,7 +161,7 @@ export class SchemaBundle {
     for (const { pattern, problem } of problems) this.losses.add(copy, inner(`/${escaped(pattern)}`).pointer, problem);
     const kept = Object.entries(patterns).filter(([pattern]) => problems.every((each) => each.pattern !== pattern));
     const copies = kept.map(([pattern, each]) => [pattern, this.#copy(each, inner(`/${escaped(pattern)}`))] as const);
-    // Names that the pattern matched are not additional, and nobody knows which these are.
+    // The left-out pattern could match any name, so no name is additional.
     return { ...Object.fromEntries(copies), ...(problems.length > 0 && ANY_NAME), ...Object(copy["patternProperties"]) };
   }
 }
@@ -172,7 +172,7 @@ function wideProblem(keyword: string, value: unknown): string | undefined {
   return values.some(isObject) ? "its objects do not have the fields of the path" : undefined;
 }
 
-/** Lets a schema accept further fields of the payload, which are always there. */
+/** Changes the schema of a body, so that it accepts a payload with all further fields. */
 function widen(copy: SchemaObject, fields: ReadonlySet<string>): void {
   const names = [...fields];
   const { properties, propertyNames, minProperties, maxProperties } = copy;

@@ -6,7 +6,7 @@ import { NotExpressible } from "../not-expressible.ts";
 /**
  * Converts one schema of OpenAPI 3.0 or 3.1 to JSON Schema 2020-12, but not the schemas inside it.
  *
- * `readOnly` properties are not required: a request has none (OpenAPI 3.0.4, "Fixed Fields" of the Schema Object).
+ * `readOnly` properties are not required, because only answers have them (OpenAPI 3.0.4, "Schema Object").
  */
 export function convertDialect(document: OpenApiDocument, schema: Node): Node {
   const isOld = document.version.startsWith("3.0");

@@ -3,7 +3,7 @@ import { SchemaUnusable } from "./bundle.ts";
 import { childrenOf, IN_PLACE, type SchemaObject } from "./keywords.ts";
 import type { Losses } from "./losses.ts";
 
-/** Maximum number of schemas that apply to one value. A check of a payload has steps for a few more. */
+/** Maximum number of schemas that apply to one value. The gateway has steps for ten times as many. */
 const APPLIED_MAX = 10_000;
 /** Maximum number of references that follow each other for one value. It bounds the recursion. */
 const HOPS_MAX = 200;
@@ -11,8 +11,8 @@ const HOPS_MAX = 200;
 type Defs = ReadonlyMap<string, SchemaObject | boolean>;
 
 /**
- * Bounds the work for one value. A schema that refers to itself for the same value, such as `A: { allOf: [A] }`, would be checked
- * without an end: removes such references, which restrict nothing.
+ * Bounds the number of schemas that are checked for one value. Removes a reference by which a schema refers to itself for the same
+ * value, such as `A: { allOf: [A] }`: the check would never end.
  */
 export class InPlaceReferences {
   readonly #defs: Defs;
@@ -62,7 +62,7 @@ export class InPlaceReferences {
     return count;
   }
 
-  /** The schemas of properties and items apply to other values. */
+  /** Checks the schemas of properties and items, which apply to other values. */
   #checkInner(schema: unknown): void {
     if (!isObject(schema)) return;
     for (const [keyword, child] of childrenOf(schema)) {

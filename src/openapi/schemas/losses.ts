@@ -11,8 +11,8 @@ export interface Loss {
 type Defs = ReadonlyMap<string, SchemaObject | boolean>;
 
 /**
- * The parts that are left out of the schemas of one file. A schema with a loss accepts more than the document's schema. If another
- * keyword negates it, such as `not`, the other keyword would accept less. Then the other keyword is left out too.
+ * The parts that are left out of one file. A schema without such a part accepts more values than in the document. `not` with this
+ * schema would accept fewer values, so `not` is left out too. The same applies to other keywords, such as `oneOf`.
  */
 export class Losses {
   readonly list: Loss[] = [];
@@ -25,7 +25,7 @@ export class Losses {
     this.list.push({ pointer, reason });
   }
 
-  /** Leaves out the keywords that would accept less than in the document. */
+  /** Leaves out each keyword that would accept fewer values than in the document. */
   spread(root: SchemaObject | boolean, defs: Defs): void {
     for (let before = -1; before < this.list.length && this.#schemas.size > 0; ) {
       before = this.list.length;
@@ -34,7 +34,7 @@ export class Losses {
     }
   }
 
-  /** A reference makes the losses of its target losses of its own schema. */
+  /** Finds the definitions that have losses themselves, or that refer to definitions with losses. */
   #findLossyDefs(defs: Defs): void {
     for (let before = -1; before < this.#lossyDefs.size; ) {
       before = this.#lossyDefs.size;
@@ -66,7 +66,7 @@ export class Losses {
     }
   }
 
-  /** Returns the keywords of a schema that could accept less than in the document. */
+  /** Returns the keywords of a schema that could accept fewer values than in the document. */
   #unsound(schema: SchemaObject): string[] {
     const lossy = (keyword: string) => keyword in schema && this.#isLossy({ allOf: [schema[keyword]].flat() });
     const found = ["not", "oneOf"].filter(lossy);

@@ -14,21 +14,21 @@ export interface GeneratedSchema {
   /** The content of the file, or `undefined` if there is no schema. */
   readonly text: string | undefined;
   readonly losses: readonly Loss[];
-  /** How much work the schema is, in characters. */
+  /** The work for the schema, in characters of a file. */
   readonly size: number;
 }
 
 const METASCHEMA = "https://json-schema.org/draft/2020-12/schema";
 /** The values that a path can have. */
 const SCALAR = { type: ["string", "number", "boolean"] };
-/** The work of one copied schema, in characters. */
+/** The work for one copied schema, in characters of a file. */
 const CHARS_PER_SCHEMA = 100;
 /** Maximum number of losses that are listed for one schema. */
 const LOSSES_MAX = 50;
 
 /**
- * Returns the schema of a payload that has a JSON body. It is a file of its own, without references to others, and a gateway accepts
- * it: what a gateway refuses is left out.
+ * Returns the schema of a payload with a JSON body. The schema has no references to other files. It has no part that a gateway
+ * refuses: these parts are the losses.
  */
 export function payloadSchema(document: OpenApiDocument, payload: PayloadFields): GeneratedSchema {
   if (payload.body === undefined) return { text: undefined, losses: [], size: 0 };

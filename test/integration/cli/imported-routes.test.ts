@@ -116,7 +116,11 @@ schema = "schemas/v1/pets.add.json"
     const shown = await shell.run("cd conf && sallyport routes import ../add.json --schemas .");
     expect(shown.out).toContain('\nschema = "pets.add.json"\n');
     expect(await shell.run("ls conf")).toMatchObject({ out: "pets.add.json\npets.toml\nschemas\n" });
-    await shell.run("ln -s /tmp conf/link");
+    const two = { openapi: "3.1.0", paths: { "/a": { post: { ...post, operationId: "a.first" } }, "/pets": { post } } };
+    writeFileSync(join(shell.folder, "two.json"), JSON.stringify(two));
+    expect((await shell.run("sallyport routes import two.json --out conf/two.toml --schemas conf")).code).toBe(1);
+    expect((await shell.run("ls conf")).out).toBe("pets.add.json\npets.toml\nschemas\n");
+    await shell.run("ln -s .. conf/link");
     const led = await shell.run("sallyport routes import add.json --out conf/b.toml --schemas conf/link");
     expect([led.code, led.err]).toEqual([1, expect.stringContaining("a symbolic link that leads out of the folder")]);
     expect((await shell.run("ls conf/b.toml")).code).not.toBe(0);

@@ -1,4 +1,5 @@
 import { createServer } from "node:net";
+import { hasPrivateListener } from "../../config/rules-push.ts";
 import type { Config, ConfigKey } from "../../config/schema.ts";
 import { formatAddress, type ListenAddress, ListenError, localUrl } from "../../core/listen.ts";
 import { listenOn } from "../../core/listen-on.ts";
@@ -7,12 +8,11 @@ import { error, type Finding, ok, type Probe, warning } from "./finding.ts";
 /** Returns the addresses on which a gateway with this configuration listens, each with the setting that contains it. */
 function listenersOf(config: Config): readonly (readonly [ConfigKey, ListenAddress])[] {
   const isOnePort = config["edge.grpc"] === "same-port";
-  const hasPrivate = config["push.source"] === "http";
   return [
     ["edge.listen", config["edge.listen"]],
     ...(isOnePort ? [] : ([["grpc.listen", config["grpc.listen"]]] as const)),
     ["admin.listen", config["admin.listen"]],
-    ...(hasPrivate ? ([["push.listen", config["push.listen"]]] as const) : []),
+    ...(hasPrivateListener(config) ? ([["push.listen", config["push.listen"]]] as const) : []),
   ];
 }
 

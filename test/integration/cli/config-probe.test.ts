@@ -213,6 +213,25 @@ describe("addresses", () => {
   });
 });
 
+test.each([
+  ["http", 1],
+  ["redis", 1],
+  ["redis without a token", 0],
+])("the port of the private listener is probed if it is opened: %s", async (source, count) => {
+  const [port = 0, redisPort = 0] = await freePorts(2);
+  const other = createServer();
+  await new Promise<void>((resolve) => other.listen(port, "127.0.0.1", resolve));
+  opened.push({ stop: () => other.close() });
+  const { of } = await probe({
+    ...{ "push.url": "", "push.listen": `127.0.0.1:${port}` },
+    ...(source === "http" ? { "push.source": "http" } : { "push.source": "redis" }),
+    ...(source === "http" ? {} : { "push.redis.url": `redis://127.0.0.1:${redisPort}` }),
+    ...(count === 0 ? {} : { "push.token": "t".repeat(32) }),
+  });
+  const inUse = `error    push.listen: 127.0.0.1:${port} is in use; stop the other program, or choose another port`;
+  expect(of("push.listen")).toEqual(count === 0 ? [] : [inUse]);
+});
+
 describe("the TLS files", () => {
   const tls = (certificate: string, key: string) => ({ "tls.certificate_file": certificate, "tls.key_file": key });
 

@@ -3,6 +3,7 @@ import { CheckpointFile } from "../backend/feed/checkpoint-file.ts";
 import { PushFeed } from "../backend/feed/push-feed.ts";
 import { openPushLink } from "../backend/feed/push-transport.ts";
 import type { GatewayConfig } from "../config/rules.ts";
+import { unusedSetting } from "../config/rules-push.ts";
 import type { PushSource } from "../core/push-source.ts";
 import type { FeedParts, OpenedFeed } from "./feed-parts.ts";
 import { openHttpSource } from "./http-source.ts";
@@ -58,8 +59,16 @@ function feedUrl(config: GatewayConfig): string {
   return config["push.url"] ?? "";
 }
 
-/** Returns the file that stores the checkpoint of the push feed; `undefined` if `history.checkpoint_file` is not set. */
+/**
+ * Returns the file that stores the checkpoint of the push feed; `undefined` if `history.checkpoint_file` is not set. With another push
+ * source than `feed`, logs a warning instead.
+ */
 export function checkpointFile(config: GatewayConfig, { clock, log }: Pick<FeedParts, "clock" | "log">) {
+  const unused = unusedSetting(config);
+  if (unused !== undefined) {
+    log.warn("setting unused", { setting: unused.key, push_source: unused.source, reason: unused.instead });
+    return undefined;
+  }
   const path = config["history.checkpoint_file"];
   const options = { url: feedUrl(config), ageMs: config["history.age_ms"], clock, log };
   return path === undefined ? undefined : new CheckpointFile({ path, ...options });

@@ -2,8 +2,10 @@ import { openListeners } from "../app/exposure.ts";
 import { runProbes } from "../app/probe/run.ts";
 import { openSecretFiles } from "../app/secret-files.ts";
 import { startProblems } from "../app/start-checks.ts";
-import { resolveConfig } from "../config/load.ts";
+import { type Resolution, resolveConfig } from "../config/load.ts";
 import { requireBackend, SERVE_RULES } from "../config/rules.ts";
+import { unusedSetting } from "../config/rules-push.ts";
+import type { ConfigKey } from "../config/schema.ts";
 import { originOf } from "../config/source.ts";
 import type { Environment } from "../config/source-environment.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
@@ -35,15 +37,7 @@ export async function checkConfig({ argv, env, isProbing = false }: CheckOptions
   });
   const errors = [...problems, ...startProblems(config)];
   for (const error of errors) await print(output, "error", error);
-  for (const { setting, file, mode, accessibleTo } of openSecretFiles(config, secretConfigFile)) {
-    await print(output, "warning", `${setting} (${file}): mode ${mode}, accessible to ${accessibleTo}; run chmod 600 on it`);
-  }
-  for (const setting of openListeners(config)) {
-    const advice = "has no authentication; listen on 127.0.0.1, or on an address of a private network";
-    const where = settings.get(setting);
-    const place = where === undefined ? "default" : originOf(where);
-    await print(output, "warning", `${setting} (${place}): the listener is reachable from other machines and ${advice}`);
-  }
+  for (const warning of warningsOf({ config, settings, secretConfigFile })) await print(output, "warning", warning);
   if (errors.length > 0) {
     if (isProbing) output.note("sallyport: nothing was probed, because the configuration is wrong");
     return EXIT.usage;
@@ -54,6 +48,32 @@ export async function checkConfig({ argv, env, isProbing = false }: CheckOptions
   const findings = await runProbes(requireBackend(config));
   for (const { verdict, setting, text } of findings) await print(output, verdict, `${setting}: ${text}`);
   return findings.some(({ verdict }) => verdict === "error") ? EXIT.failed : EXIT.done;
+}
+
+interface CheckedConfig extends Pick<Resolution, "config" | "settings"> {
+  /** The configuration file, if it contains secrets. */
+  readonly secretConfigFile: string | undefined;
+}
+
+function warningsOf({ config, settings, secretConfigFile }: CheckedConfig): readonly string[] {
+  const placed = (key: ConfigKey, unset: string) => {
+    const setting = settings.get(key);
+    return `${key}${setting === undefined ? unset : ` (${originOf(setting)})`}`;
+  };
+  const unused = unusedSetting(config);
+  return [
+    ...openSecretFiles(config, secretConfigFile).map(
+      ({ setting, file, mode, accessibleTo }) =>
+        `${setting} (${file}): mode ${mode}, accessible to ${accessibleTo}; run chmod 600 on it`,
+    ),
+    ...openListeners(config).map(
+      (key) =>
+        `${placed(key, " (default)")}: the listener is reachable from other machines and has no authentication; listen on 127.0.0.1, or on an address of a private network`,
+    ),
+    ...(unused === undefined
+      ? []
+      : [`${placed(unused.key, "")}: unused, because push.source is ${unused.source}: ${unused.instead}`]),
+  ];
 }
 
 /** Number of characters of the longest `Verdict`. */

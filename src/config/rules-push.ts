@@ -10,10 +10,32 @@ export function hasPrivateListener(config: Config): boolean {
 
 type Source = Config["push.source"];
 
+/** A setting that is given, but has no effect with the chosen push source. */
+export interface UnusedSetting {
+  readonly key: "history.checkpoint_file";
+  readonly source: Source;
+  /** What keeps the events with this push source. */
+  readonly instead: string;
+}
+
+const KEPT_BY: Readonly<Record<Exclude<Source, "feed">, string>> = {
+  http: "push.log_file keeps its events",
+  redis: "the Redis Stream keeps its events",
+};
+
+/**
+ * Returns `history.checkpoint_file` if it has no effect. This is no error, because the shipped systemd unit sets it for every push
+ * source.
+ */
+export function unusedSetting(config: Config): UnusedSetting | undefined {
+  const source = config["push.source"];
+  if (config["history.checkpoint_file"] === undefined || source === "feed") return undefined;
+  return { key: "history.checkpoint_file", source, instead: KEPT_BY[source] };
+}
+
 /** The rules between the settings of the push sources. */
 export const PUSH_RULES: readonly Rule[] = [
   only("push.url", ["feed"], "only the gRPC stream of the backend has a URL"),
-  only("history.checkpoint_file", ["feed"], "http keeps its events in push.log_file, and redis in the Redis Stream"),
   only("push.token", ["http", "redis"], "only the private listener takes a token"),
   only("push.token_file", ["http", "redis"], "only the private listener takes a token"),
   only("push.log_file", ["http"], "feed and redis read missed events again from the backend or from Redis"),

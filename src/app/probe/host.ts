@@ -1,5 +1,6 @@
 import { accessSync, constants, existsSync, statfsSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
+import { unusedSetting } from "../../config/rules-push.ts";
 import type { Config, ConfigKey } from "../../config/schema.ts";
 import { pathShown, whyUnreadable } from "../../core/file-problem.ts";
 import { sharedFileBytes } from "../../stores/shared/open.ts";
@@ -51,7 +52,7 @@ const WRITTEN_FILES = [
 function writableFolders(config: Config): Finding[] {
   return WRITTEN_FILES.flatMap((setting) => {
     const path = config[setting];
-    if (path === undefined) return [];
+    if (path === undefined || unusedSetting(config)?.key === setting) return [];
     const folder = dirname(resolve(path));
     try {
       if (!statSync(folder).isDirectory()) return [error(setting, `${pathShown(folder)} is not a folder; correct the path`)];

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { loadConfig } from "../../../src/config/load.ts";
 import { SERVE_RULES } from "../../../src/config/rules.ts";
+import { unusedSetting } from "../../../src/config/rules-push.ts";
 
 /** The rules between the settings of the push sources: each violation is one line that names the settings and what to do. */
 
@@ -28,11 +29,6 @@ describe("one problem, with advice", () => {
       /push\.url is given, but push\.source is http/,
       ...["push.source=http", `push.token=${TOKEN}`, "push.url=http://p"],
     ],
-    [
-      "a checkpoint with redis",
-      /history\.checkpoint_file is given, but push\.source is redis/,
-      ...["push.source=redis", "push.redis.url=redis://r", "history.checkpoint_file=/c"],
-    ],
     ["a token with feed", /push\.token is given, but push\.source is feed/, "push.url=http://p", `push.token=${TOKEN}`],
     ["a token file with feed", /push\.token_file is given/, "push.url=http://p", "push.token_file=/t"],
     ["a log with feed", /push\.log_file is given/, "push.url=http://p", "push.log_file=/l"],
@@ -53,6 +49,15 @@ describe("one problem, with advice", () => {
 test("a short token is refused, and not shown", () => {
   expect(() => loadWith("push.source=http", "push.token=hunter2")).toThrow("push.token");
   expect(() => loadWith("push.source=http", "push.token=hunter2")).not.toThrow("hunter2");
+});
+
+test("a checkpoint file is no error with any source, because the systemd unit sets it for all; without feed it is unused", () => {
+  const file = "history.checkpoint_file=/c";
+  const feed = loadWith("push.url=http://p", file);
+  const http = loadWith("push.source=http", `push.token=${TOKEN}`, file);
+  const redis = loadWith("push.source=redis", "push.redis.url=redis://r", file);
+  expect([feed, http, redis].map((config) => unusedSetting(config)?.source)).toEqual([undefined, "http", "redis"]);
+  expect(unusedSetting(loadWith("push.source=http", `push.token=${TOKEN}`))).toBeUndefined();
 });
 
 test("each source loads with what it needs; the port of a listener that is not opened may be taken", () => {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { createClient } from "@connectrpc/connect";
+import { ConnectError, createClient } from "@connectrpc/connect";
 import { reasonOf } from "../../src/client/errors.ts";
 import type { Config } from "../../src/config/schema.ts";
 import { Gateway } from "../../src/gen/sallyport/v1/gateway_pb.ts";
@@ -17,6 +17,7 @@ const SETTINGS: Partial<Config> = { "session_cache.ttl_ms": 0, "backend.timeout_
 let world: World;
 let device: Device;
 beforeEach(async () => {
+  told = "";
   world = await openWorld(SETTINGS);
   device = await world.login();
 });
@@ -30,22 +31,28 @@ interface Line {
   readonly cause?: string;
 }
 
+function logLines(): Line[] {
+  const lines = world.logged().split("\n").filter(Boolean);
+  return lines.map((line) => JSON.parse(line));
+}
+
 /** The log lines about backend calls at this level. */
 function linesOf(level: string): Line[] {
-  const lines: Line[] = world
-    .logged()
-    .split("\n")
-    .filter(Boolean)
-    .map((line) => JSON.parse(line));
-  return lines.filter((line) => line.level === level && line.msg.startsWith("backend calls"));
+  return logLines().filter((line) => line.level === level && line.msg.startsWith("backend calls"));
 }
+
+/** Everything that clients were told about failed calls. */
+let told = "";
 
 async function command(): Promise<string> {
   const client = createClient(Gateway, world.transport(VARIANTS[0] ?? expect.unreachable()));
   const request = await device.signer.sign("user.profile.get", new Uint8Array(0));
   return client.executeCommand(request).then(
     ({ envelope }) => envelope?.resultCode ?? "",
-    (error) => reasonOf(error) ?? "",
+    (error) => {
+      told += error instanceof ConnectError ? `${error.message} ${JSON.stringify(error.details)}` : String(error);
+      return reasonOf(error) ?? "";
+    },
   );
 }
 
@@ -53,7 +60,10 @@ async function sendCode(): Promise<string> {
   const headers = { "content-type": "application/json" };
   const body = JSON.stringify({ email: "ada@example.com" });
   const answer = await fetch(`${world.gateway.edgeUrl}${SEND}`, { method: "POST", headers, body });
-  return answer.ok ? "ok" : ((await answer.json()) as { code: string }).code;
+  if (answer.ok) return "ok";
+  const text = await answer.text();
+  told += text;
+  return (JSON.parse(text) as { code: string }).code;
 }
 
 const never = () => new Promise<Response>(() => {});
@@ -80,7 +90,14 @@ describe.each(CALLS)("%s", (calls, pathOf, call) => {
     world.faults.off(pathOf());
     for (let at = 0; at < 5; at++) expect(await call()).toBe("ok");
     await until(() => linesOf("info").length > 0, "the recovery");
-    expect(linesOf("warn")).toMatchObject([{ msg: "backend calls failing", calls, failure: kind }]);
+    const address = new URL(world.faults.url).host;
+    const place = { upstream: "backend", address };
+    expect(linesOf("warn")).toMatchObject([{ msg: "backend calls failing", calls, failure: kind, ...place }]);
+    // The line of each failed call names the address too.
+    const causes = logLines().flatMap(({ msg, cause }) => (msg === "backend calls failing" ? [] : (cause ?? [])));
+    expect(causes.filter((cause) => cause.includes(`upstream backend, ${address}: ${kind}`))).toHaveLength(5);
+    expect(told).not.toBe("");
+    expect(told).not.toMatch(/upstream|127\.0\.0\.1/);
     expect(linesOf("info")).toMatchObject([{ msg: "backend calls recovered", calls }]);
   });
 });

@@ -29,20 +29,39 @@ interface FailureDetails {
   readonly isFault?: boolean;
   /** Whether it is certain that nothing was sent. Default: false. */
   readonly isUnsent?: boolean;
+  readonly called?: CalledAddress;
 }
 
-/** The error of a backend call that got no usable answer. Its cause is logged and never sent to a client. */
+/** The address that a call was sent to. It is logged and never sent to a client. */
+export interface CalledAddress {
+  /** The name of the upstream. */
+  readonly upstream: string;
+  /** IP address and port; without the port if it is the default port of the scheme. */
+  readonly address: string;
+}
+
+/** The error of a backend call that got no usable answer. Its message and its cause are logged and never sent to a client. */
 export class HttpFailure extends Error {
   readonly kind: HttpFailureKind;
   readonly isFault: boolean;
   readonly isUnsent: boolean;
+  /** `undefined` if the call failed before an address was chosen. */
+  readonly called: CalledAddress | undefined;
 
-  constructor(kind: HttpFailureKind, cause: unknown, { isFault = kind !== "aborted", isUnsent = false }: FailureDetails = {}) {
-    super(`the backend call failed: ${kind}`, { cause });
+  constructor(kind: HttpFailureKind, cause: unknown, details: FailureDetails = {}) {
+    const { isFault = kind !== "aborted", isUnsent = false, called } = details;
+    const place = called === undefined ? "" : ` at upstream ${called.upstream}, ${called.address}`;
+    super(`the backend call failed${place}: ${kind}`, { cause });
     this.name = "HttpFailure";
     this.kind = kind;
     this.isFault = isFault;
     this.isUnsent = isUnsent;
+    this.called = called;
+  }
+
+  /** Returns the same failure with the address that was called. */
+  at(called: CalledAddress): HttpFailure {
+    return new HttpFailure(this.kind, this.cause, { isFault: this.isFault, isUnsent: this.isUnsent, called });
   }
 
   /** Converts an error of `fetch` to an `HttpFailure`. Returns the error unchanged if it is already an `HttpFailure`. */
@@ -64,7 +83,7 @@ export function failureOfStatus(status: number): HttpFailure {
 
 /** Returns the refusal that a client gets for a failed backend call. */
 export function backendRefusal(failure: HttpFailure): Refusal {
-  return refuse(REASONS[failure.kind], { cause: failure.cause });
+  return refuse(REASONS[failure.kind], { cause: failure.called === undefined ? failure.cause : failure });
 }
 
 /** Returns the `code` of a runtime error. Returns "" if it has none. */

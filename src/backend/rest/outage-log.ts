@@ -1,6 +1,6 @@
 import { describeCause } from "../../core/cause.ts";
 import type { Clock } from "../../core/clock.ts";
-import type { Log } from "../../core/telemetry.ts";
+import type { Log, LogFields } from "../../core/telemetry.ts";
 import { HttpFailure } from "./http-failure.ts";
 
 export interface OutageLogOptions {
@@ -40,9 +40,7 @@ export class OutageLog {
     this.#failures++;
     if (nowMs - this.#warnedMs < WARNING_INTERVAL_MS) return;
     this.#failingSinceMs ??= nowMs;
-    const kind = thrown instanceof HttpFailure ? thrown.kind : "bad_response";
-    const cause = describeCause(thrown instanceof HttpFailure ? thrown.cause : thrown);
-    log.warn("backend calls failing", { calls, failure: kind, cause, failures_since_warning: this.#failures });
+    log.warn("backend calls failing", { calls, ...fieldsOf(thrown), failures_since_warning: this.#failures });
     this.#warnedMs = nowMs;
     this.#failures = 0;
   }
@@ -53,4 +51,11 @@ export class OutageLog {
     log.info("backend calls recovered", { calls, after_ms: Math.round(clock.monotonic() - this.#failingSinceMs) });
     this.#failingSinceMs = undefined;
   }
+}
+
+/** Returns the log fields of the last failure. The failures before it may concern other addresses. */
+function fieldsOf(thrown: unknown): LogFields {
+  if (!(thrown instanceof HttpFailure)) return { failure: "bad_response", cause: describeCause(thrown) };
+  const { kind, called, cause } = thrown;
+  return { failure: kind, upstream: called?.upstream, address: called?.address, cause: describeCause(cause) };
 }

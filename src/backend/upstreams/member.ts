@@ -1,4 +1,5 @@
 import type { HttpAnswer, HttpCall } from "../rest/http-client.ts";
+import type { CalledAddress } from "../rest/http-failure.ts";
 import { Connection } from "./connection.ts";
 import type { Identity } from "./credentials.ts";
 import { OutlierState } from "./outlier-state.ts";
@@ -36,6 +37,11 @@ export class Member {
 
   get isUsable(): boolean {
     return this.address.isHealthy && !this.outlier.isEjected;
+  }
+
+  /** Names this member in the log. */
+  get place(): CalledAddress {
+    return { upstream: this.upstream.name, address: new URL(this.address.baseUrl).host };
   }
 
   send(call: HttpCall, bytesMax: number, signal: AbortSignal): Promise<HttpAnswer> {

@@ -71,7 +71,8 @@ export class UpstreamPool {
         this.#limiter.release();
       }
     } catch (thrown) {
-      throw thrown instanceof Refusal ? thrown : cancellation.toFailure(thrown);
+      const isFinal = thrown instanceof Refusal || (thrown instanceof HttpFailure && thrown.called !== undefined);
+      throw isFinal ? thrown : cancellation.toFailure(thrown);
     } finally {
       cancellation.dispose();
     }
@@ -128,7 +129,7 @@ export class UpstreamPool {
         return await this.#attempt(call, read, member, cancellation, waited || last !== undefined);
       } catch (thrown) {
         if (thrown instanceof Refusal) throw thrown;
-        last = cancellation.toFailure(thrown);
+        last = cancellation.toFailure(thrown).at(member.place);
         this.#record(member, last);
         if (cancellation.isOver || !last.isFault) throw last;
       }

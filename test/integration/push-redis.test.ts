@@ -117,13 +117,30 @@ describe.skipIf(NO_REDIS !== undefined)(`two gateways on one Redis Stream${reaso
     await add("unknown", "field");
     await add("event", JSON.stringify(entry), "more", "fields");
     await add("event", JSON.stringify({ ...entry, payload: "x".repeat(3 * 1024 * 1024) }));
+    const misspelt = await add("event", JSON.stringify({ user_id: device.userId, event_typ: "a.b", payload: "secret" }));
     await add("event_type", "a.b", "user_id", device.userId, "event_id", "two words");
     await add("event", JSON.stringify({ ...entry, event_id: "good" }));
     await until(() => stream.lastId === "good" || idsOf(stream).includes("good"), "the good entry");
     const counted = await Promise.all(
       ["reserved_event_type", "undecodable", "unknown_kind", "too_large", "bad_event_id"].map(dropped),
     );
-    expect(counted).toEqual([1, 1, 2, 1, 1]);
+    expect(counted).toEqual([1, 2, 2, 1, 1]);
+    const droppedLines = () => {
+      const lines = world.logged().split("\n");
+      return lines.filter((line) => line.includes("push feed message dropped"));
+    };
+    await until(() => droppedLines().some((line) => line.includes("bad_event_id")), "the log lines");
+    const lines = droppedLines();
+    const logged = lines.map((line) => JSON.parse(line));
+    expect(logged.find(({ cursor }) => cursor === misspelt)).toMatchObject({
+      ...{ reason: "undecodable", kind: "event", user_id: device.userId, field: "event_typ" },
+      rule: "unknown field; the fields are user_id, device_session_id, event_type, event_id, payload and payload_bytes",
+    });
+    expect(logged.find(({ reason }) => reason === "bad_event_id")).toMatchObject({
+      ...{ user_id: device.userId, event_type: "a.b", field: "event_id" },
+      rule: "expected at most 128 visible ASCII characters",
+    });
+    expect(lines.join()).not.toMatch(/secret|xxx|two words/);
     expect(stream.events.filter(({ envelope }) => envelope?.eventType === "gateway.resync").length).toBeGreaterThan(1);
     stream.leave();
   });

@@ -1,8 +1,9 @@
 import { describeCause } from "../../core/cause.ts";
 import type { PushFeedSink } from "../../core/events.ts";
-import type { Log, Metrics } from "../../core/telemetry.ts";
+import type { Log, LogFields, Metrics } from "../../core/telemetry.ts";
 import { GapThrottle } from "./gap-throttle.ts";
 import type { Dropped, PushStep } from "./push-event.ts";
+import { problemOf } from "./push-rules.ts";
 
 export interface PushDeliveryParts {
   readonly sink: PushFeedSink;
@@ -50,9 +51,10 @@ export class PushDelivery {
     }
   }
 
-  #drop({ reason, lostTo, lost }: Dropped, cursor: string | undefined): void {
+  #drop(step: Dropped, cursor: string | undefined): void {
     const { sink, metrics, log } = this.#parts;
-    log.error("push feed message dropped", { reason });
+    const { reason, lostTo, lost } = step;
+    log.error("push feed message dropped", { reason, cursor, ...fieldsOf(step) });
     metrics.count("sallyport_events_dropped_total", { reason });
     if (lostTo === "everybody") this.#gaps.request();
     else if (lostTo !== undefined) this.#deliver("lost", () => sink.lost(lostTo, lost, cursor));
@@ -65,4 +67,21 @@ export class PushDelivery {
   #deliver(what: string, deliver: () => void): void {
     if (!this.attempt(what, deliver)) this.#gaps.request();
   }
+}
+
+/** A field name of another form may be a part of the payload, which is never logged. */
+const FIELD_NAME = /^[A-Za-z_]{1,64}$/;
+
+/** Returns the log fields that let an operator find the message and its author's mistake. */
+function fieldsOf({ reason, lost, lostTo, eventType, eventId, problem = problemOf(reason) }: Dropped): LogFields {
+  const { userId, deviceSessionId } = typeof lostTo === "object" ? lostTo : { userId: "", deviceSessionId: "" };
+  return {
+    kind: lost,
+    user_id: userId || undefined,
+    device_session_id: deviceSessionId || undefined,
+    event_type: eventType,
+    event_id: eventId || undefined,
+    field: problem.field !== undefined && FIELD_NAME.test(problem.field) ? problem.field : undefined,
+    rule: problem.message === reason ? undefined : problem.message,
+  };
 }

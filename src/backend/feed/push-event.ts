@@ -33,6 +33,13 @@ export type PushStep =
   | { readonly kind: "keepalive" }
   | Dropped;
 
+/** What is wrong with an event or a revocation. */
+export interface ItemProblem {
+  /** The name of the field, as sent. `undefined`: the problem concerns the whole item. */
+  readonly field: string | undefined;
+  readonly message: string;
+}
+
 /** A message that the gateway dropped because it breaks a rule of the contract. */
 export interface Dropped {
   readonly kind: "dropped";
@@ -40,6 +47,11 @@ export interface Dropped {
   /** The clients that miss the message. `undefined` for a keepalive, because clients do not get keepalives. */
   readonly lostTo?: ClientAudience | "everybody";
   readonly lost?: LostKind;
+  /** The type and the id of the event, each only if it is valid. */
+  readonly eventType?: string | undefined;
+  readonly eventId?: string | undefined;
+  /** `undefined`: `reason` says everything that is known. */
+  readonly problem?: ItemProblem;
 }
 
 /** Validates a decoded message. Only a valid event is signed and sent to clients. Only a valid revocation takes effect. */
@@ -59,8 +71,14 @@ export function readPushEvent({ kind }: { readonly kind: PushKind }, payloadByte
 
 export function dropped(reason: DropReason, kind: PushKind): Dropped {
   if (kind.case === undefined) return { kind: "dropped", reason };
-  const lost = kind.case === "clientEvent" ? "event" : "revocation";
-  return { kind: "dropped", reason, lost, lostTo: audienceOf(kind.value) };
+  const lostTo = audienceOf(kind.value);
+  if (kind.case === "sessionInvalidation") return { kind: "dropped", reason, lost: "revocation", lostTo };
+  const { eventType, eventId } = kind.value;
+  return {
+    ...{ kind: "dropped", reason, lost: "event", lostTo },
+    eventType: isMessageType(eventType) ? eventType : undefined,
+    eventId: isEventId(eventId) ? eventId : undefined,
+  };
 }
 
 /**

@@ -3,7 +3,8 @@ import { JsonTextError, scanJson } from "../../core/json-text.ts";
 import { PUBLISH_BATCH_MAX } from "../../core/limits.ts";
 import { RestError } from "../../core/rest-reply.ts";
 import type { Revocation } from "../../core/sessions.ts";
-import { type ItemKind, type ItemProblem, type ReadItem, readItem } from "./item-json.ts";
+import type { ItemProblem } from "../feed/push-event.ts";
+import { type ItemKind, type ReadItem, readItem } from "./item-json.ts";
 
 /** Thrown if events or revocations of a call break a rule. The whole call is then refused. */
 export class InvalidItems extends Error {

@@ -7,15 +7,25 @@ export interface StreamEntry {
   readonly fields: readonly (readonly [name: string, value: string])[] | undefined;
 }
 
-const TOO_LARGE: Dropped = { kind: "dropped", reason: "too_large", lostTo: "everybody" };
-const UNKNOWN: Dropped = { kind: "dropped", reason: "unknown_kind", lostTo: "everybody" };
+const TOO_LARGE: Dropped = {
+  ...{ kind: "dropped", reason: "too_large", lostTo: "everybody" },
+  problem: { field: undefined, message: "expected at most 2 MiB in the fields of an entry" },
+};
+const UNKNOWN: Dropped = {
+  ...{ kind: "dropped", reason: "unknown_kind", lostTo: "everybody" },
+  problem: {
+    field: undefined,
+    message: "expected the field event or revocation alone, or the fields of an event with event_type",
+  },
+};
 /** An entry with one of these fields contains the fields of one event directly, not as a JSON object. */
 const TYPE_FIELDS = new Set(["event_type", "eventType"]);
 
 /** Validates an entry (proto/backend.md, "Publish over Redis"). */
 export function readEntry({ fields }: StreamEntry): PushStep {
   if (fields === undefined) return TOO_LARGE;
-  return read(fields)?.step ?? UNKNOWN;
+  const { step, problem } = read(fields) ?? { step: UNKNOWN };
+  return step.kind === "dropped" && problem !== undefined ? { ...step, problem } : step;
 }
 
 function read(fields: NonNullable<StreamEntry["fields"]>): ReadItem | undefined {

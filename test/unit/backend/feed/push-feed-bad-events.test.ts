@@ -98,6 +98,18 @@ describe("an event that breaks the contract is skipped:", () => {
     expect(server.subscriptions).toHaveLength(1);
   });
 
+  test("with a log line that names the cursor, the audience, the field and the rule, but not the payload", async () => {
+    const { server, has, log } = await open();
+    server.push(rawKind(CLIENT_EVENT, [1, "u1"], [3, "Bad Type"], [4, "e-1"], [5, "secret"]));
+    server.pushNumber(2);
+    await has("event 2");
+    const [line = ""] = log.lines.filter((each) => each.startsWith("push feed message dropped"));
+    expect(JSON.parse(line.slice(line.indexOf("{")))).toEqual({
+      ...{ reason: "bad_event_type", cursor: "1", kind: "event", user_id: "u1", event_id: "e-1", field: "event_type" },
+      rule: "expected two or more words of a-z, 0-9 and '_', separated by dots",
+    });
+  });
+
   test("an unreadable cursor; the feed resumes from the previous cursor", async () => {
     const { server, feed, has, deliveries } = await open();
     server.pushNumber(1);

@@ -99,14 +99,29 @@ describe("wrong routes", () => {
     ).toEqual(['routes[1].message_type (gateway.toml:5): got "a.b" a second time, expected each once']);
   });
 
+  const two = (first: string, second: string) =>
+    toml("[[routes]]", "message_type = 'a.b'", first, "[[routes]]", "message_type = 'a.c'", second);
+  const raw = "request = 'raw'";
+
+  test.each([
+    [`post = '/api/v1/user/x'\n${raw}`, `post = '/api/v1/user/x'\nbody = '*'\n${raw}`],
+    [`post = '/api/v1/user/x'\n${raw}`, `method = 'POST'\npath = '/api/v1/user/x'\n${raw}`],
+    ["post = '/api/v1/user/x'\nbody = '*'", "method = 'POST'\npath = '/api/v1/user/x'"],
+    ["post = '/api/v1/user/x'\nbody = '*'", "post = '/api/v1/user/x'\nbody = '*'\nrequest = 'json'\nresponse = 'json'"],
+    ["get = '/api/v1/user/x/{id}'", "get = '/api/v1/user/x/{id=*}'"],
+  ])("two spellings of one mapping do not conflict: %p", (first, second) => {
+    expect(two(first, second)).toEqual([]);
+    expect(two(second, first)).toEqual([]);
+  });
+
   test("two message types with one call conflict if they map the payload differently", () => {
-    const two = (first: string, second: string) =>
-      toml("[[routes]]", "message_type = 'a.b'", first, "[[routes]]", "message_type = 'a.c'", second);
     const problem =
       "routes[1] (gateway.toml:4): a.c conflicts with a.b: both have this method and path, but map the payload in different ways; expected one of them, or the same mapping";
     expect(two("get = '/api/v1/user/x/{id}'", "get = '/api/v1/user/x/{name}'")).toEqual([problem]);
     expect(two("post = '/api/v1/user/x'", "post = '/api/v1/user/x'\nbody = '*'")).toEqual([problem]);
     expect(two("get = '/api/v1/user/{a=x/*}'", "get = '/api/v1/user/x/{a}'")).toEqual([problem]);
+    expect(two("get = '/api/v1/user/x/{id}'", "method = 'GET'\npath = '/api/v1/user/x/{id}'")).toEqual([problem]);
+    expect(two("post = '/api/v1/user/x'", `post = '/api/v1/user/x'\n${raw}`)).toEqual([problem]);
     expect(two("get = '/api/v1/user/x/{id}'", "get = '/api/v1/user/x/{id}'")).toEqual([]);
     expect(two("get = '/api/v1/user/x/{id}'", "delete = '/api/v1/user/x/{name}'")).toEqual([]);
     expect(two("get = '/api/v1/user/x/{id}'", "get = '/api/v1/user/x/{name}:run'")).toEqual([]);

@@ -113,26 +113,28 @@ test("the guest login of the embedded backend, by the client: the session works,
 
 test("OIDC: the code of the identity provider becomes a session, and a refusal of the provider reaches the client", async () => {
   const used: unknown[] = [];
+  // Real providers send codes and tokens of hundreds of characters.
+  const good = `1.${"AbC-_9".repeat(250)}`;
   await open("OIDC", {
     "/login/oidc/example-id/exchange": async (request) => {
       const body: { code: string; code_verifier: string; client_public_key: string } = await request.json();
       used.push([body.code, body.code_verifier]);
-      if (body.code !== "good") return Response.json({ code: "code_refused", message: "…" }, { status: 401 });
+      if (body.code !== good) return Response.json({ code: "code_refused", message: "…" }, { status: 401 });
       return registered(body, { user_is_new: true });
     },
   });
   const path = "/api/v1/public/auth/oidc/example-id";
   const fields = { code_verifier: "v".repeat(43), redirect_uri: "com.example.app:/callback", client_public_key };
-  const good = await call("POST", path, { ...fields, code: "good" });
-  expect([good.status, good.json.user_is_new]).toEqual([200, true]);
-  expect(await canCommand(good.json.device_session_id)).toBe(true);
+  const accepted = await call("POST", path, { ...fields, code: good });
+  expect([accepted.status, accepted.json.user_is_new]).toEqual([200, true]);
+  expect(await canCommand(accepted.json.device_session_id)).toBe(true);
   const bad = await call("POST", path, { ...fields, code: "stale" });
   expect([bad.status, bad.json.code]).toEqual([401, "code_refused"]);
   expect(used).toEqual([
-    ["good", fields.code_verifier],
+    [good, fields.code_verifier],
     ["stale", fields.code_verifier],
   ]);
-  expect((await call("POST", "/api/v1/public/auth/oidc/..", { ...fields, code: "good" })).status).toBe(404);
+  expect((await call("POST", "/api/v1/public/auth/oidc/..", { ...fields, code: good })).status).toBe(404);
 });
 
 test("passkeys: two calls, of which the second registers the key and may carry a large credential", async () => {

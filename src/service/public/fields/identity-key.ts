@@ -4,7 +4,8 @@ import { foldedKey, mailboxKey } from "./mailbox-key.ts";
 import { invalid } from "./public-error.ts";
 import { requireChallenge, requireEmail, textOf } from "./public-fields.ts";
 
-const OPAQUE_CHARS_MAX = 256;
+/** Maximum length of an opaque identity, in UTF-16 code units. It must suffice for authorization codes and ID tokens (OIDC). */
+const OPAQUE_CHARS_MAX = 8192;
 const CONTROL = /\p{Cc}/u;
 
 /** Returns the key of the bucket for the identity of a call. Throws RestError if the identity breaks the rule of its kind. */
@@ -20,7 +21,7 @@ export function identityKey(kind: IdentityKind, value: unknown, name: string): s
  * Returns the key of the bucket for a name, a phone number or another text of the application.
  *
  * Spellings that a database may treat as equal share a key. So a new spelling of one account gets no new bucket. The key is a hash,
- * because the text may be long.
+ * because the text may be long, such as an ID token.
  */
 function opaqueKey(text: string, name: string): string {
   if (text.length > OPAQUE_CHARS_MAX || !text.isWellFormed() || CONTROL.test(text)) {

@@ -27,7 +27,9 @@ export function mailboxKey(email: string): string {
  * texts may get the same result.
  */
 export function foldedKey(text: string): string {
-  const letters = repeated(text.normalize("NFKC"), foldLetters).replace(/[^\p{L}\p{Nd}]/gu, "");
+  // Normalization sorts adjacent combining marks in quadratic time. So they are removed first, because the text may be long.
+  const normalized = text.replace(IGNORED, "").normalize("NFKC");
+  const letters = repeated(normalized, foldLetters).replace(/[^\p{L}\p{Nd}]/gu, "");
   return letters.replace(/^0+(?=.)/, "");
 }
 
@@ -88,18 +90,27 @@ function foldLetters(text: string): string {
       .toUpperCase()
       .toLowerCase()
       .replace(BEYOND_BASIC_PLANE, "\ufffd")
-      .replace(/\p{Nd}/gu, asciiDigit)
+      .replace(/(?![0-9])\p{Nd}/gu, asciiDigit)
       .replace(KATAKANA, (letter) => String.fromCharCode(letter.charCodeAt(0) - 0x60))
       .replace(EQUATED_LETTERS, (letter) => EQUATED.get(letter) ?? letter)
       .replaceAll("\ufffd", "x")
   );
 }
 
-/**
- * Converts a digit of any script to the ASCII digit with the same value. In every script, the digits 0 to 9 have consecutive
- * code points.
- */
+/** The results of `digitValue`, for digits up to U+FFFF. There are about 400 of them. */
+const DIGIT_VALUES = new Map<string, string>();
+
+/** Converts a digit of any script to the ASCII digit with the same value. */
 function asciiDigit(digit: string): string {
+  const known = DIGIT_VALUES.get(digit);
+  if (known !== undefined) return known;
+  const value = digitValue(digit);
+  DIGIT_VALUES.set(digit, value);
+  return value;
+}
+
+/** In every script, the digits 0 to 9 have consecutive code points. */
+function digitValue(digit: string): string {
   const code = digit.charCodeAt(0);
   let zero = code;
   while (code - zero < 9 && /\p{Nd}/u.test(String.fromCharCode(zero - 1))) zero--;

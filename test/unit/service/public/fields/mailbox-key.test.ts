@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { mailboxKey } from "../../../../../src/service/public/fields/mailbox-key.ts";
+import { foldedKey, mailboxKey } from "../../../../../src/service/public/fields/mailbox-key.ts";
 
 describe("spellings of one mailbox share a budget:", () => {
   test.each([
@@ -87,4 +87,12 @@ test("for any address, the key is idempotent and independent of normalization fo
     ),
     { numRuns: 20_000 },
   );
+});
+
+test("a long text of combining marks takes linear time: as many as a body can hold take less than seconds", () => {
+  const marks = "\u0315\u0316\u0300\u0334".repeat(8192);
+  const startedMs = performance.now();
+  expect(foldedKey(`a${marks}b`)).toBe("ab");
+  // The quadratic sort of Unicode normalization takes about six seconds for each call.
+  expect(performance.now() - startedMs).toBeLessThan(2000);
 });

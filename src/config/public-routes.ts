@@ -31,7 +31,8 @@ const NAME = /^[a-z][a-z0-9_.-]{0,39}$/;
 const TAKEN: ReadonlySet<string> = new Set([...PUBLIC_CLASSES, ...IDENTITY_BUDGETS, "failures"]);
 const FIELD_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,39}$/;
 /** First segments of paths that the gateway serves itself, or that operators expect on the admin listener. */
-const OWN_SEGMENTS: ReadonlySet<string> = new Set(["playground", "healthz", "readyz", "metrics", "streams", "revoke"]);
+const OWN_SEGMENTS: ReadonlySet<string> = new Set(["healthz", "metrics", "playground", "readyz", "revoke", "streams"]);
+const OWN_PATHS = [...OWN_SEGMENTS].map((segment) => `/${segment}`).join(", ");
 
 const budget = record<RowBudget>(
   { rate: positive("tokens a second", RATE_MAX), burst: int("tokens", 1, BURST_MAX), shadow: optional(boolean) },
@@ -126,7 +127,7 @@ const row = record<Omit<PublicRouteEntry, "schema_document">>(
 function shadowed({ firstText }: PathPattern): string | undefined {
   if (firstText === undefined) return "must not start with a {variable}: it could match the path of an RPC";
   if (firstText.includes(".")) return "must not have a dot in its first segment: such paths are RPCs and the gateway's keys";
-  return OWN_SEGMENTS.has(firstText) ? "starts with a segment that the gateway serves itself" : undefined;
+  return OWN_SEGMENTS.has(firstText) ? `must not start with ${OWN_PATHS}: these are paths of the gateway` : undefined;
 }
 
 const rows = list(row, { plural: "public routes", itemsMax: ROWS_MAX });

@@ -26,6 +26,7 @@ export class PathPattern {
   /** Throws a TypeError if the pattern is invalid. The message describes the problem, and does not quote the pattern. */
   constructor(text: string) {
     if (!text.startsWith("/")) throw new TypeError('must start with "/"');
+    if (text.includes("?")) throw new TypeError('must not contain "?", because a path has no query');
     if (text.length > PATH_CHARS_MAX) throw new TypeError(`is longer than ${PATH_CHARS_MAX} characters`);
     this.text = text;
     this.#parts = text.slice(1).split("/").map(parsePart);

@@ -31,6 +31,8 @@ export interface RouteTemplate {
 }
 
 export const PATH_CHARS_MAX = 1024;
+const QUERY =
+  'the path contains "?", expected no query: fields of the payload that are in neither the path nor the body become the query';
 /**
  * Matches a LITERAL: the path characters of RFC 3986 3.3 without percent escapes and without `*`. The segments `.` and `..` do
  * not match. `..;x` does not match, because some servers cut a segment at its semicolon.
@@ -43,6 +45,7 @@ const VARIABLE = /^\{([^={}]*)(?:=([^{}]*))?\}$/;
 /** Parses the path of a route. Throws a `TypeError` whose message describes the problem. */
 export function parseTemplate(path: string): RouteTemplate {
   if (!path.startsWith("/")) throw new TypeError('the path must start with "/"');
+  if (path.includes("?")) throw new TypeError(QUERY);
   if (path.length > PATH_CHARS_MAX) throw new TypeError(`the path is longer than ${PATH_CHARS_MAX} characters`);
   const texts = splitOutsideBraces(path.slice(1));
   const verb = cutVerb(texts);

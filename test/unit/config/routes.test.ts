@@ -78,6 +78,11 @@ describe("wrong routes", () => {
       ".additional_bindings:4",
       "a message type has one call, expected another route with a message_type of its own",
     ],
+    ...["/api/v1/user/x?y=1", "/api/v1/user/{a}:run?y", "/api/v1/user/{a?}"].map((path): [string[], string, string] => [
+      [`get = '${path}'`],
+      ".get:3",
+      'the path contains "?", expected no query: fields of the payload that are in neither the path nor the body become the query',
+    ]),
     [["gett = '/api/v1/user/x'"], ".gett:3", 'unknown field (did you mean "get"?)'],
     [["get = '/api/v1/user/{a=**}/b'"], ".get:3", '"**" must be the last segment of the path'],
   ];

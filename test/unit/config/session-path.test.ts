@@ -31,7 +31,10 @@ test("any other path is refused at the start, with the reason", () => {
     "https://backend/{device_session_id}": 'must start with "/"',
   };
   for (const [path, reason] of Object.entries(cases)) expect(problemsOf(path)).toEqual([EXPECTED + reason]);
-  for (const path of ["/sessions?id={device_session_id}", "/s/ds-{device_session_id}", "/a/../{device_session_id}"]) {
+  expect(problemsOf("/sessions?id={device_session_id}")[0]).toEndWith(
+    '; the path must not contain "?", because a path has no query',
+  );
+  for (const path of ["/s/ds-{device_session_id}", "/a/../{device_session_id}"]) {
     expect(problemsOf(path)[0]).toMatch(/; the path segment \d is neither plain/);
   }
 });

@@ -141,7 +141,8 @@ const BACKEND_RULES: readonly Rule[] = [
     keys: ["push.url", "push.source"],
     violation(config) {
       if (config["push.url"] !== undefined || config["push.source"] !== "feed") return undefined;
-      return missing("push.url", "the base URL of your backend's push service");
+      const other = "or another push.source (without events: --set push.source=http and a push.token)";
+      return `${missing("push.url", "the base URL of your backend's push service")}, ${other}`;
     },
   },
 ];

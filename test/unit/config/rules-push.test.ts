@@ -17,7 +17,7 @@ const loadWith = (...settings: string[]) =>
 describe("one problem, with advice", () => {
   const cases: readonly (readonly [name: string, expected: RegExp, ...settings: string[]])[] = [
     ["http without a token", /push\.source is http without push\.token.*openssl rand/, "push.source=http"],
-    ["feed without a URL", /push\.url: missing/, "push.source=feed"],
+    ["feed without a URL", /push\.url: missing.*without events: --set push\.source=http and a push\.token/, "push.source=feed"],
     ["redis without a URL", /push\.source is redis without push\.redis\.url and stores\.redis\.url/, "push.source=redis"],
     [
       "a feed URL with redis",

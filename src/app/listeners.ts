@@ -10,7 +10,6 @@ import type { ConnectionLimits } from "../transport/limits/connection-limits.ts"
 import { type SweepParts, sweepConnections } from "../transport/limits/connection-sweep.ts";
 import { FdBudget } from "../transport/limits/fd-budget.ts";
 import { ShedReport } from "../transport/limits/shed-report.ts";
-import { sharePort } from "../transport/linux/port-sharing.ts";
 import { setUserTimeout } from "../transport/linux/user-timeout.ts";
 import type { Listener, RenewableListener } from "../transport/listener.ts";
 import { openMuxListener } from "../transport/mux/mux-listener.ts";
@@ -78,7 +77,7 @@ export async function openPublicListeners(
     grpcUrl: grpc.url,
     bound: { edge: boundUrl(edge), grpc: boundUrl(grpc) },
     sharePorts() {
-      for (const { address } of listeners) sharePort(address.port);
+      for (const listener of listeners) listener.sharePort();
     },
     retire() {
       for (const listener of listeners) listener.retire();
@@ -127,9 +126,9 @@ function limitsOf(config: Config): Omit<ConnectionLimits, "counts" | "fds" | "on
  * Limits the number of connections to an edge that has its own port. Returns `undefined` and logs a warning if the limit cannot
  * be enforced. The edge then accepts any number of connections.
  */
-function limitEdge({ address }: RenewableListener, parts: SweepParts & { readonly log: Log }): { stop(): void } | undefined {
+function limitEdge({ bound }: RenewableListener, parts: SweepParts & { readonly log: Log }): { stop(): void } | undefined {
   try {
-    return sweepConnections(address.port, parts);
+    return sweepConnections(bound, parts);
   } catch (error) {
     parts.log.warn("edge connection limits not enforced", { cause: messageOf(error) });
     return undefined;
@@ -169,7 +168,7 @@ function watchIdentity(
  */
 function limitUnacknowledged(listeners: ReadonlySet<RenewableListener>, config: Config, log: Log): void {
   try {
-    for (const { address } of listeners) setUserTimeout(address.port, config["connections.user_timeout_ms"]);
+    for (const { bound } of listeners) setUserTimeout(bound, config["connections.user_timeout_ms"]);
   } catch (error) {
     log.warn("TCP_USER_TIMEOUT unavailable", { setting: "connections.user_timeout_ms", cause: messageOf(error) });
   }

@@ -1,3 +1,4 @@
+import { messageOf } from "../core/cause.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Log } from "../core/telemetry.ts";
 import type { Hub } from "../hub/hub.ts";
@@ -96,7 +97,11 @@ export class Stop {
     { retire, handOver }: NonNullable<StopParts["succession"]>,
   ): Promise<boolean> {
     this.#phase = "replaced";
-    retire();
+    try {
+      retire();
+    } catch (error) {
+      log.error("port not closed after upgrade", { cause: messageOf(error) });
+    }
     readiness.changed();
     const [streams] = await Promise.all([spread(hub, settings.spreadMs, { clock, sleep }), sleep(RETIREMENT_MS_MIN)]);
     hub.refuseStreams(true);

@@ -4,7 +4,6 @@ import type { Config } from "../config/schema.ts";
 import type { AnswerStore } from "../core/answers.ts";
 import { UpgradeError } from "../core/start-error.ts";
 import type { Stores } from "../stores/open.ts";
-import { sharePort } from "../transport/linux/port-sharing.ts";
 import type { Listener } from "../transport/listener.ts";
 import type { OwnAnswers } from "../upgrade/answer-giver.ts";
 import type { Inheritance } from "../upgrade/messages.ts";
@@ -104,7 +103,7 @@ export function bequeath({ config, stores, memory, ports, admin, events }: Estat
   if (config["push.source"] === "http")
     throw new UpgradeError("with push.source = http, two processes do not get the same events: restart the gateway instead");
   const { privateListener } = events;
-  for (const listener of [admin, privateListener]) if (listener !== undefined) sharePort(listener.address.port);
+  for (const listener of [admin, privateListener]) listener?.sharePort();
   return {
     ports: { ...ports, admin: admin.address.port, publish: privateListener?.address.port },
     checkpoint: events.checkpoint(),

@@ -11,9 +11,11 @@ export interface Listener {
   readonly url: string;
   /** Stops accepting connections. Resolves when all calls in flight are answered. */
   drain(): Promise<void>;
+  /** Lets other processes of this gateway listen on the same port. Throws if the system does not support this. */
+  sharePort(): void;
   /**
    * Closes the port and leaves all connections open. Tells clients to use other connections for further calls. HTTP/1.1 responses
-   * get `Connection: close`, and HTTP/2 connections of `node:http2` get GOAWAY. Throws on systems other than Linux.
+   * get `Connection: close`, and HTTP/2 connections of `node:http2` get GOAWAY. Throws if the port is not shared: see `sharePort`.
    */
   retire(): void;
   /** Closes all connections. */

@@ -8,6 +8,7 @@ import { createClient } from "@connectrpc/connect";
 import { Gateway } from "../../src/gen/sallyport/v1/gateway_pb.ts";
 import { type Certificate, selfSigned } from "../support/certificates.ts";
 import { EventSubscriber } from "../support/event-subscriber.ts";
+import { freePorts } from "../support/free-ports.ts";
 import { runCommand } from "../support/process.ts";
 import { until } from "../support/until.ts";
 import { VARIANTS } from "../support/variants.ts";
@@ -77,6 +78,20 @@ describe("TLS", () => {
       expect((await createClient(Gateway, transport).executeCommand(request)).envelope?.resultCode).toBe("ok");
     }
   });
+});
+
+test("a renewed certificate is served by listeners with one port number on different addresses", async () => {
+  const [port = 0] = await freePorts(1);
+  const first = copyOf(await selfSigned("first.test"));
+  const listen = { "edge.listen": { host: "127.0.0.1", port }, "grpc.listen": { host: "127.0.0.2", port } };
+  const world = await openWorld({ ...filesOf(first), ...listen, "tls.reload_ms": 100 }, { tls: { ca: first.certificate } });
+  const second = await selfSigned("second.test");
+  copyFileSync(second.certificateFile, first.certificateFile);
+  copyFileSync(second.keyFile, first.keyFile);
+  for (const url of [world.gateway.edgeUrl, world.gateway.grpcUrl]) {
+    await until(async () => (await handshake(url)).name === "second.test", "the new certificate");
+  }
+  await world.close();
 });
 
 describe.each(["own-port", "same-port"] as const)("an invalid TLS renewal (%s)", (grpc) => {

@@ -4,6 +4,7 @@ import type { Transport } from "@connectrpc/connect";
 import type { ConfigKey } from "../../src/config/schema.ts";
 import { selfSigned } from "../support/certificates.ts";
 import { EventSubscriber } from "../support/event-subscriber.ts";
+import { freePorts } from "../support/free-ports.ts";
 import { type SeenAnswer, send, signKeyed } from "../support/keyed-commands.ts";
 import { receivedSequence } from "../support/received-sequence.ts";
 import { NO_REDIS, TestRedis } from "../support/redis.ts";
@@ -50,6 +51,15 @@ const SETUPS: readonly Setup[] = [
   },
   { name: "the gRPC port", variant: "gRPC proto", settings: async () => ({}) },
   { name: "two workers", variant: "Connect proto over HTTP/1.1", settings: async () => ({ "workers.count": "2" }) },
+  {
+    name: "listeners with one port number on different addresses",
+    variant: "gRPC proto",
+    settings: async () => {
+      const [port] = await freePorts(1);
+      const listen = (n: number) => `127.0.0.${n}:${port}`;
+      return { "edge.listen": listen(1), "grpc.listen": listen(2), "admin.listen": listen(3) };
+    },
+  },
   {
     name: "a shared file",
     variant: "gRPC-Web proto over HTTP/1.1",

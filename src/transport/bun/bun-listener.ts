@@ -1,8 +1,8 @@
 import type { AnyElysia } from "elysia";
 import { type ListenAddress, ListenError, localUrl, serverTlsOptions, type TlsIdentity } from "../../core/listen.ts";
 import { moveListeningSocket } from "../linux/listening-socket-move.ts";
-import { stopAccepting } from "../linux/port-sharing.ts";
 import type { RenewableListener } from "../listener.ts";
+import { SharablePort } from "../sharable-port.ts";
 import { closeWhenUnused, drainServer } from "./drain-server.ts";
 import type { ConnectionReuse } from "./exact-app.ts";
 
@@ -42,6 +42,7 @@ class ServerListener implements BunListener {
   /** The servers with an earlier certificate. Each serves its connections until they end. */
   readonly #replaced = new Set<Serving>();
   #tls: TlsIdentity | undefined;
+  readonly #port = new SharablePort(() => this.bound);
   #isRetired = false;
 
   constructor(build: (reuse: ConnectionReuse) => AnyElysia, options: BunListenerOptions) {
@@ -52,7 +53,7 @@ class ServerListener implements BunListener {
     this.#serving = this.#open(options.tls, port);
     const { server } = this.#serving;
     this.address = { host, port: server.port ?? port };
-    this.bound = { host: boundHostOf(server) ?? host, port: this.address.port };
+    this.bound = boundAddressOf(server, this.address);
     this.url = localUrl(this.address, options.tls === undefined ? "http" : "https");
   }
 
@@ -60,9 +61,13 @@ class ServerListener implements BunListener {
     for (const { reuse } of this.#all()) reuse.isOver = true;
   }
 
+  sharePort(): void {
+    this.#port.share();
+  }
+
   retire(): void {
     this.#isRetired = true;
-    stopAccepting(this.address.port);
+    this.#port.stopAccepting();
     this.endReuse();
   }
 
@@ -71,6 +76,7 @@ class ServerListener implements BunListener {
   }
 
   async close(): Promise<void> {
+    this.#port.close();
     await Promise.all(this.#all().map(({ server }) => server.stop(true)));
   }
 
@@ -87,7 +93,7 @@ class ServerListener implements BunListener {
     const { server, reuse } = this.#serving;
     const next = this.#open(tls, 0);
     try {
-      moveListeningSocket(this.address.port, next.server.port ?? 0);
+      this.#port.moved(moveListeningSocket(this.bound, boundAddressOf(next.server, this.address)));
     } catch (error) {
       void next.server.stop(true);
       throw error;
@@ -172,11 +178,11 @@ function start(
 }
 
 /**
- * Returns the IP address on which the server listens, from `server.address`. Bun's types do not contain this property.
- * `server.hostname` is the configured host, which may be a name.
+ * Returns the IP address and the port on which the server listens. The IP address is from `server.address`, which Bun's types do
+ * not contain. `server.hostname` is the configured host, which may be a name. `configured` applies if the server has no address.
  */
-function boundHostOf(server: RunningServer): string | undefined {
+function boundAddressOf(server: RunningServer, configured: ListenAddress): ListenAddress {
   const bound: unknown = Reflect.get(server, "address");
   const isAddress = typeof bound === "object" && bound !== null && "address" in bound && typeof bound.address === "string";
-  return isAddress ? String(bound.address) : undefined;
+  return { host: isAddress ? String(bound.address) : configured.host, port: server.port ?? configured.port };
 }

@@ -13,10 +13,10 @@ import type { RpcServer } from "../../rpc/server.ts";
 import { isOneHost } from "../host-field.ts";
 import { type ConnectionLimits, connectionLimits } from "../limits/connection-limits.ts";
 import { Connections } from "../limits/connections.ts";
-import { stopAccepting } from "../linux/port-sharing.ts";
 import type { RenewableListener } from "../listener.ts";
 import { sniffProtocol, startsAsHttp2 } from "../mux/protocol-sniffer.ts";
 import type { PeerResolver } from "../peer/peer-address.ts";
+import { SharablePort } from "../sharable-port.ts";
 import { H2Connections } from "./h2-connections.ts";
 import { type AnswerRequest, answerStream } from "./h2-fetch.ts";
 import { H2Request, sendReply } from "./h2-host.ts";
@@ -78,6 +78,7 @@ class GrpcListener implements RenewableListener {
   readonly #grpc: GrpcServer;
   readonly #server: Server | TlsServer;
   #opened: OpenedAddress;
+  readonly #port = new SharablePort(() => this.bound);
 
   constructor(parts: GrpcListenerParts) {
     const limits = connectionLimits(parts.limits);
@@ -114,8 +115,12 @@ class GrpcListener implements RenewableListener {
     if ("setSecureContext" in this.#server) this.#server.setSecureContext(serverTlsOptions(tls));
   }
 
+  sharePort(): void {
+    this.#port.share();
+  }
+
   retire(): void {
-    stopAccepting(this.address.port);
+    this.#port.stopAccepting();
     this.#grpc.retire();
   }
 
@@ -126,6 +131,7 @@ class GrpcListener implements RenewableListener {
   }
 
   async close(): Promise<void> {
+    this.#port.close();
     this.#stopAccepting();
     this.#grpc.close();
     this.#connections.closeAll();

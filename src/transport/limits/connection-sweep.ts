@@ -1,3 +1,4 @@
+import type { ListenAddress } from "../../core/listen.ts";
 import type { Metrics } from "../../core/telemetry.ts";
 import { type FdTable, openFdTable } from "../linux/fd-table.ts";
 import type { PeerResolver } from "../peer/peer-address.ts";
@@ -33,13 +34,13 @@ const FDS_DUE_MAX = 40 * FDS_PER_SWEEP_MAX;
 const SWEEPS_PER_PASS_MIN = 5;
 
 /**
- * Limits the connections of a port on which the runtime accepts connections without calling the gateway.
+ * Limits the connections of an address on which the runtime accepts connections without calling the gateway.
  *
  * Each sweep reads the fd table of the process, and calls shutdown(2) for each connection over a limit. The runtime then closes
  * the connection, as if the client had disconnected. Throws if the system is not Linux, or lacks SO_COOKIE or /proc.
  */
-export function sweepConnections(port: number, parts: SweepParts): { stop(): void } {
-  const fdTable = openFdTable(port);
+export function sweepConnections(address: ListenAddress, parts: SweepParts): { stop(): void } {
+  const fdTable = openFdTable(address);
   const sweep = new ConnectionSweep(fdTable, parts);
   const timer = setInterval(() => sweep.sweep(), SWEEP_INTERVAL_MS).unref();
   return {

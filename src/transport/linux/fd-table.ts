@@ -1,5 +1,6 @@
 import { ptr } from "bun:ffi";
 import { closeSync, openSync, readSync } from "node:fs";
+import type { ListenAddress } from "../../core/listen.ts";
 import { openLibc } from "./libc.ts";
 import { findListeningSockets } from "./listening-sockets.ts";
 import { SocketAddress } from "./socket-address.ts";
@@ -44,10 +45,10 @@ export interface FdTable {
 }
 
 /**
- * Opens the fd table for the connections of `port`. Throws if this process does not listen on `port`. Also throws if the system
- * is not Linux, or lacks SO_COOKIE or /proc.
+ * Opens the fd table for the connections that are accepted on `address`. Throws if this process does not listen on `address`. Also
+ * throws if the system is not Linux, or lacks SO_COOKIE or /proc.
  */
-export function openFdTable(port: number): FdTable {
+export function openFdTable(address: ListenAddress): FdTable {
   using undo = new DisposableStack();
   const { symbols: system, close } = openLibc({
     close: { args: ["i32"], returns: "i32" },
@@ -75,7 +76,7 @@ export function openFdTable(port: number): FdTable {
     length[0] = identity.byteLength;
     return system.getsockopt(fd, SOL_SOCKET, SO_COOKIE, identityAt, lengthAt) === 0;
   };
-  const listener = findListeningSockets(port).find((fd) => readLocal(fd, listening));
+  const listener = findListeningSockets(address).find((fd) => readLocal(fd, listening));
   if (listener === undefined) throw new Error("the listening socket is not found");
   if (!readIdentity(listener)) throw new Error("the kernel does not support SO_COOKIE");
   if (status.tableSize() === 0) throw new Error("/proc/self/status has no FDSize");
@@ -90,7 +91,7 @@ export function openFdTable(port: number): FdTable {
     },
     // Compares the port and the address, because another listener may use the same port on another address.
     isAccepted: (fd) =>
-      readLocal(fd, local) && local.port === port && (listening.isAnyAddress || local.hasAddressOf(listening)),
+      readLocal(fd, local) && local.port === address.port && (listening.isAnyAddress || local.hasAddressOf(listening)),
     shutDown: (fd) => void system.shutdown(fd, SHUT_RDWR),
     lowestFree() {
       const fd = system.eventfd(0, EFD_CLOEXEC);

@@ -1,6 +1,7 @@
 import { ptr } from "bun:ffi";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
+import { formatAddress, type ListenAddress } from "../../core/listen.ts";
 import { openLibc } from "./libc.ts";
 import { findListeningSockets } from "./listening-sockets.ts";
 
@@ -25,7 +26,8 @@ interface Watch {
 }
 
 /**
- * Gives the listening socket of one server in this process to another server. Both are named by the port on which they listen.
+ * Gives the listening socket of one server in this process to another server. `from` and `to` are the addresses on which they
+ * listen. Returns the new fd of the socket.
  *
  * - The socket stays open, so clients notice nothing. `to` accepts the connections that `from` has not accepted yet.
  * - The socket with which `to` was opened is closed, and so is its port.
@@ -33,7 +35,7 @@ interface Watch {
  *
  * Throws if a server does not have exactly one listening socket. Nothing is changed in this case.
  */
-export function moveListeningSocket(from: number, to: number): void {
+export function moveListeningSocket(from: ListenAddress, to: ListenAddress): number {
   const [fromFd, toFd] = [onlyListeningSocket(from), onlyListeningSocket(to)];
   const [fromWatch, toWatch] = [watchOf(fromFd), watchOf(toFd)];
   const { symbols: system, close } = openLibc({
@@ -53,15 +55,17 @@ export function moveListeningSocket(from: number, to: number): void {
     must(system.dup3(fromFd, toFd, EFD_CLOEXEC), "dup3");
     must(system.epoll_ctl(toWatch.epoll, EPOLL_CTL_ADD, toFd, ptr(eventOf(toWatch))), "epoll_ctl");
     must(system.dup3(inert, fromFd, EFD_CLOEXEC), "dup3");
+    return toFd;
   } finally {
     system.close(inert);
     close();
   }
 }
 
-function onlyListeningSocket(port: number): number {
-  const [fd, ...others] = findListeningSockets(port);
-  if (fd === undefined || others.length > 0) throw new Error(`${others.length + 1} sockets listen on port ${port}`);
+function onlyListeningSocket(address: ListenAddress): number {
+  const [fd, ...others] = findListeningSockets(address);
+  if (fd === undefined || others.length > 0)
+    throw new Error(`${others.length + 1} sockets listen on ${formatAddress(address)}`);
   return fd;
 }
 

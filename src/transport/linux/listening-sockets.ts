@@ -1,5 +1,7 @@
 import { ptr } from "bun:ffi";
 import { readdirSync } from "node:fs";
+import { formatIp, parseIp } from "../../core/ip-address.ts";
+import { formatAddress, type ListenAddress } from "../../core/listen.ts";
 import { openLibc } from "./libc.ts";
 import { SocketAddress } from "./socket-address.ts";
 
@@ -8,18 +10,28 @@ const SOL_SOCKET = 1;
 const SO_ACCEPTCONN = 30;
 
 /**
- * Returns the fds of the sockets of this process that listen on `port`. Throws if there is no such socket, or if the system is
- * not Linux.
+ * Returns the fds of the sockets of this process that listen on `address`. Its host is the IP address to which the socket is
+ * bound: another listener may use the same port on another IP address. Throws if there is no such socket, or if the system is not
+ * Linux.
  */
-export function findListeningSockets(port: number): readonly number[] {
+export function findListeningSockets({ host, port }: ListenAddress): readonly number[] {
   const system = openSystem();
+  const ip = canonicalIp(host);
   try {
-    const listening = openFiles().filter((fd) => system.isListening(fd) && system.portOf(fd) === port);
-    if (listening.length === 0) throw new Error(`nothing listens on port ${port}`);
+    const listening = openFiles().filter(
+      (fd) => system.isListening(fd) && system.portOf(fd) === port && canonicalIp(system.host()) === ip,
+    );
+    if (listening.length === 0) throw new Error(`nothing listens on ${formatAddress({ host, port })}`);
     return listening;
   } finally {
     system.close();
   }
+}
+
+/** Returns the canonical text of an IP address, without the zone of a link-local address. Other texts are returned as they are. */
+function canonicalIp(text: string): string {
+  const ip = parseIp(text.replace(/%.*$/, ""));
+  return ip === undefined ? text : formatIp(ip);
 }
 
 function openFiles(): readonly number[] {
@@ -43,6 +55,8 @@ function openSystem() {
       length[0] = local.words.byteLength;
       return system.getsockname(fd, ptr(local.words), ptr(length)) === 0 ? local.port : undefined;
     },
+    /** The IP address that `portOf` read last. */
+    host: () => local.address,
     close,
   };
 }

@@ -1,4 +1,5 @@
 import { ptr } from "bun:ffi";
+import type { ListenAddress } from "../../core/listen.ts";
 import { openLibc } from "./libc.ts";
 import { findListeningSockets } from "./listening-sockets.ts";
 
@@ -7,7 +8,7 @@ const IPPROTO_TCP = 6;
 const TCP_USER_TIMEOUT = 18;
 
 /**
- * Sets TCP_USER_TIMEOUT (RFC 9293 3.8.3, RFC 5482) for the connections that a port will accept.
+ * Sets TCP_USER_TIMEOUT (RFC 9293 3.8.3, RFC 5482) for the connections that will be accepted on an address.
  *
  * - The kernel closes a connection in two cases: sent data stays unacknowledged for `timeoutMs`, or the client keeps its
  *   receive window closed for `timeoutMs`.
@@ -17,13 +18,13 @@ const TCP_USER_TIMEOUT = 18;
  *
  * Throws if the system does not support the option.
  */
-export function setUserTimeout(port: number, timeoutMs: number): void {
+export function setUserTimeout(address: ListenAddress, timeoutMs: number): void {
   const { symbols: system, close } = openLibc({
     setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" },
   });
   const value = new Int32Array([timeoutMs]);
   try {
-    for (const fd of findListeningSockets(port)) {
+    for (const fd of findListeningSockets(address)) {
       const result = system.setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, ptr(value), value.byteLength);
       if (result !== 0) throw new Error("TCP_USER_TIMEOUT cannot be set");
     }

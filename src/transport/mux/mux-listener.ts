@@ -13,8 +13,8 @@ import type { AnswerRequest } from "../h2/h2-fetch.ts";
 import { type ConnectionLimits, connectionLimits } from "../limits/connection-limits.ts";
 import { Connections } from "../limits/connections.ts";
 import { FdBudget } from "../limits/fd-budget.ts";
-import { stopAccepting } from "../linux/port-sharing.ts";
 import type { RenewableListener } from "../listener.ts";
+import { SharablePort } from "../sharable-port.ts";
 import { LOOPBACK, LoopbackProxy } from "./loopback-proxy.ts";
 import { pipeRequests } from "./pipes.ts";
 import { type Origin, sniffProtocol, startsAsHttp2, stripProxyHeader } from "./protocol-sniffer.ts";
@@ -60,6 +60,7 @@ class MuxListener implements RenewableListener {
   #tls: TlsServer | undefined;
   readonly #servers: Server[] = [];
   #opened: OpenedAddress;
+  readonly #port = new SharablePort(() => this.bound);
 
   constructor(parts: MuxParts) {
     const { rpc, peers, log } = parts;
@@ -124,8 +125,12 @@ class MuxListener implements RenewableListener {
     this.#tls?.setSecureContext(serverTlsOptions(tls));
   }
 
+  sharePort(): void {
+    this.#port.share();
+  }
+
   retire(): void {
-    stopAccepting(this.address.port);
+    this.#port.stopAccepting();
     this.#edge.endReuse();
     this.#grpc.retire();
   }
@@ -143,6 +148,7 @@ class MuxListener implements RenewableListener {
   }
 
   async close(): Promise<void> {
+    this.#port.close();
     this.#stopAccepting();
     for (const proxy of [this.#toEdge, this.#toTls]) proxy?.close();
     this.#grpc.close();

@@ -10,13 +10,12 @@ import { type FdTable, openFdTable } from "../../../../src/transport/linux/fd-ta
 async function connected(host: string, at = host, port = 0) {
   const accepted = Promise.withResolvers<Socket>();
   const server = createServer((socket) => accepted.resolve(socket));
-  const {
-    address: { port: open },
-  } = await listenOn(server, { host, port });
-  const client = connect({ host: at, port: open });
+  const { bound } = await listenOn(server, { host, port });
+  const client = connect({ host: at, port: bound.port });
   const socket = await accepted.promise;
   return {
-    port: open,
+    bound,
+    port: bound.port,
     clientPort: socket.remotePort ?? 0,
     closed: new Promise((resolve) => client.resume().once("close", resolve)),
     async close() {
@@ -44,7 +43,7 @@ test.each([
   { host: "::", at: "127.0.0.1", address: "::ffff:7f00:1" },
 ])("of a connection to $at, accepted by a listener on $host, only the accepted socket is found, with its peer", async (at) => {
   const connection = await connected(at.host, at.at);
-  const fdTable = openFdTable(connection.port);
+  const fdTable = openFdTable(connection.bound);
   const found = acceptedIn(fdTable);
   expect(found.map(({ address, port }) => ({ address, port }))).toEqual([{ address: at.address, port: connection.clientPort }]);
   fdTable.shutDown(found[0]?.fd ?? -1);
@@ -56,7 +55,7 @@ test.each([
 test("the identity of a socket differs from that of a later one with the same fd and peer port", async () => {
   const identitiesOf = async (port: number) => {
     const connection = await connected("127.0.0.1", "127.0.0.1", port);
-    const fdTable = openFdTable(connection.port);
+    const fdTable = openFdTable(connection.bound);
     const [{ fd } = expect.unreachable()] = acceptedIn(fdTable);
     const read = () => (fdTable.readIdentity(fd) ? fdTable.identity.join() : "none");
     const identities = [read(), read()];
@@ -72,7 +71,7 @@ test("the identity of a socket differs from that of a later one with the same fd
 
 test("connections of a listener on another address with the same port are not found", async () => {
   const edge = await connected("127.0.0.1");
-  const fdTable = openFdTable(edge.port);
+  const fdTable = openFdTable(edge.bound);
   const other = await connected("127.0.0.2", "127.0.0.2", edge.port);
   expect(acceptedIn(fdTable).map(({ port }) => port)).toEqual([edge.clientPort]);
   fdTable.close();
@@ -85,8 +84,8 @@ test("after a Unix domain socket, whose address is short, IP addresses are read 
   await new Promise((resolve) => inside.listen(path, () => resolve(undefined)));
   const local = connect(path);
   await new Promise((resolve) => local.once("connect", resolve));
-  const { port, clientPort, close } = await connected("127.0.0.1");
-  const fdTable = openFdTable(port);
+  const { bound, clientPort, close } = await connected("127.0.0.1");
+  const fdTable = openFdTable(bound);
   expect(acceptedIn(fdTable).map((found) => found.port)).toEqual([clientPort]);
   fdTable.close();
   local.destroy();
@@ -95,8 +94,8 @@ test("after a Unix domain socket, whose address is short, IP addresses are read 
 });
 
 test("all fds below the lowest free one are open, and none is beyond the table's end", async () => {
-  const { port, close } = await connected("127.0.0.1");
-  const fdTable = openFdTable(port);
+  const { bound, close } = await connected("127.0.0.1");
+  const fdTable = openFdTable(bound);
   const fds = readdirSync("/proc/self/fd").map(Number);
   const lowest = fdTable.lowestFree() ?? expect.unreachable();
   expect(fds.filter((fd) => fd < lowest).length).toBe(lowest);
@@ -106,11 +105,11 @@ test("all fds below the lowest free one are open, and none is beyond the table's
 });
 
 test("the table leaves no fd open, and a port without a listener is an error", async () => {
-  const { port, close } = await connected("127.0.0.1");
-  openFdTable(port).close();
+  const { bound, close } = await connected("127.0.0.1");
+  openFdTable(bound).close();
   const before = readdirSync("/proc/self/fd").length;
-  for (let n = 0; n < 20; n++) openFdTable(port).close();
+  for (let n = 0; n < 20; n++) openFdTable(bound).close();
   await close();
-  for (let n = 0; n < 20; n++) expect(() => openFdTable(port)).toThrow(`nothing listens on port ${port}`);
+  for (let n = 0; n < 20; n++) expect(() => openFdTable(bound)).toThrow(`nothing listens on 127.0.0.1:${bound.port}`);
   expect(readdirSync("/proc/self/fd").length).toBeLessThanOrEqual(before);
 });

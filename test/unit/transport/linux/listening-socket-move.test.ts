@@ -25,6 +25,7 @@ function serve(text: string, tls?: Bun.TLSOptions) {
 }
 
 const portOf = ({ port = 0 }: ReturnType<typeof Bun.serve>) => port;
+const on = (port: number) => ({ host: "127.0.0.1", port });
 const ask = (port: number) => fetch(`http://127.0.0.1:${port}/`, { keepalive: false }).then((answer) => answer.text());
 
 /** Connects at once, so that the connection waits in the kernel until this process returns to its event loop. */
@@ -52,7 +53,7 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "a listening socket that m
     const [first, second] = [serve("first"), serve("second")];
     const port = portOf(first);
     const answers = Array.from({ length: WAITING }, () => connectAndAsk(port));
-    moveListeningSocket(port, portOf(second));
+    moveListeningSocket(on(port), on(portOf(second)));
     await first.stop(false);
     expect(new Set(await Promise.all(answers))).toEqual(new Set(["second"]));
     expect(await ask(port)).toBe("second");
@@ -64,7 +65,7 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "a listening socket that m
     const open = await RawHttp1.open(`http://127.0.0.1:${port}`);
     open.send("GET / HTTP/1.1\r\nHost: gateway\r\n\r\n");
     expect(String((await open.answer())?.body)).toBe("first");
-    moveListeningSocket(port, otherPort);
+    moveListeningSocket(on(port), on(otherPort));
     open.send(REQUEST);
     expect(String((await open.answer())?.body)).toBe("first");
     await expect(ask(otherPort)).rejects.toThrow();
@@ -78,21 +79,21 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "a listening socket that m
     const before = openFiles();
     for (let n = 1; n <= 20; n++) {
       const next = serve(String(n));
-      moveListeningSocket(port, portOf(next));
+      moveListeningSocket(on(port), on(portOf(next)));
       await current.stop(true);
       current = next;
       expect(await ask(port)).toBe(String(n));
     }
     expect(openFiles()).toBeLessThan(before + 5);
-    setUserTimeout(port, 1000);
+    setUserTimeout(on(port), 1000);
     await current.stop(true);
     await expect(ask(port)).rejects.toThrow();
   });
 
   test("stays where it is if there is no such socket", async () => {
     const port = portOf(serve("first"));
-    expect(() => moveListeningSocket(port, 1)).toThrow("nothing listens on port 1");
-    expect(() => moveListeningSocket(1, port)).toThrow("nothing listens on port 1");
+    expect(() => moveListeningSocket(on(port), on(1))).toThrow("nothing listens on 127.0.0.1:1");
+    expect(() => moveListeningSocket(on(1), on(port))).toThrow("nothing listens on 127.0.0.1:1");
     expect(await ask(port)).toBe("first");
   });
 

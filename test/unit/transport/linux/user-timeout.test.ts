@@ -8,31 +8,25 @@ import { setUserTimeout } from "../../../../src/transport/linux/user-timeout.ts"
 
 test("a port without a listener is an error", async () => {
   const server = createServer();
-  const {
-    address: { port },
-  } = await listenOn(server, { host: "127.0.0.1", port: 0 });
-  setUserTimeout(port, 1000);
+  const { bound } = await listenOn(server, { host: "127.0.0.1", port: 0 });
+  setUserTimeout(bound, 1000);
   await new Promise((resolve) => server.close(resolve));
-  expect(() => setUserTimeout(port, 1000)).toThrow(`nothing listens on port ${port}`);
+  expect(() => setUserTimeout(bound, 1000)).toThrow(`nothing listens on 127.0.0.1:${bound.port}`);
 });
 
-test("a listener on an IPv6 address is found by its port", async () => {
+test("a listener on an IPv6 address is found by its address", async () => {
   const server = createServer();
-  const {
-    address: { port },
-  } = await listenOn(server, { host: "::1", port: 0 });
-  expect(() => setUserTimeout(port, 1000)).not.toThrow();
+  const { bound } = await listenOn(server, { host: "::1", port: 0 });
+  expect(() => setUserTimeout(bound, 1000)).not.toThrow();
   server.close();
 });
 
 test("setUserTimeout leaves no fd open", async () => {
   const server = createServer();
-  const {
-    address: { port },
-  } = await listenOn(server, { host: "127.0.0.1", port: 0 });
-  setUserTimeout(port, 1000);
+  const { bound } = await listenOn(server, { host: "127.0.0.1", port: 0 });
+  setUserTimeout(bound, 1000);
   const before = readdirSync("/proc/self/fd").length;
-  for (let n = 0; n < 20; n++) setUserTimeout(port, 1000);
-  expect(readdirSync("/proc/self/fd").length).toBe(before);
+  for (let n = 0; n < 20; n++) setUserTimeout(bound, 1000);
+  expect(readdirSync("/proc/self/fd").length).toBeLessThanOrEqual(before);
   server.close();
 });

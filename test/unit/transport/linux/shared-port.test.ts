@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { sharePort, stopAccepting } from "../../../../src/transport/linux/port-sharing.ts";
+import { join } from "node:path";
+import { SharedPort } from "../../../../src/transport/linux/shared-port.ts";
 import { RawHttp1 } from "../../../support/raw-http.ts";
 
 const NOT_LINUX = process.platform === "linux" ? undefined : "skipped: SO_REUSEPORT is shared by processes on Linux only";
@@ -16,6 +17,7 @@ function serve(text: string, port = 0, reusePort = false) {
   return server;
 }
 
+const on = (port: number) => ({ host: "127.0.0.1", port });
 const portOf = ({ port = 0 }: ReturnType<typeof Bun.serve>) => port;
 const ask = (port: number) => fetch(`http://127.0.0.1:${port}/`, { keepalive: false }).then((answer) => answer.text());
 
@@ -23,7 +25,7 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "a port", () => {
   test("is exclusive until it is shared, and then only for those that share it too", async () => {
     const port = portOf(serve("first"));
     expect(() => serve("second", port, true)).toThrow("in use");
-    sharePort(port);
+    new SharedPort(on(port)).close();
     serve("second", port, true);
     const answers = new Set<string>();
     for (let n = 0; n < 100 && answers.size < 2; n++) answers.add(await ask(port));
@@ -38,17 +40,48 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "a port", () => {
     const request = "GET / HTTP/1.1\r\nHost: gateway\r\n\r\n";
     open.send(request);
     expect(String((await open.answer())?.body)).toBe("first");
-    sharePort(port);
+    const shared = new SharedPort(on(port));
     serve("second", port, true);
-    stopAccepting(port);
-    expect(() => stopAccepting(1)).toThrow("nothing listens");
+    shared.stopAccepting();
+    shared.close();
     open.send(request);
     expect(String((await open.answer())?.body)).toBe("first");
     open.close();
     await first.stop(false);
   });
 
+  test("on one address leaves a listener on another address with the same port alone", async () => {
+    const first = serve("first");
+    const port = portOf(first);
+    const other = Bun.serve({ hostname: "127.0.0.2", port, development: false, fetch: () => new Response("other") });
+    servers.push(other);
+    const shared = new SharedPort(on(port));
+    shared.stopAccepting();
+    shared.close();
+    await expect(ask(port)).rejects.toThrow();
+    expect(await (await fetch(`http://127.0.0.2:${port}/`)).text()).toBe("other");
+  });
+
+  test("closes although the process can open no more files", async () => {
+    const script = `
+      import { openSync } from "node:fs";
+      import { SharedPort } from ${JSON.stringify(join(import.meta.dir, "../../../../src/transport/linux/shared-port.ts"))};
+      const server = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response() });
+      const shared = new SharedPort({ host: "127.0.0.1", port: server.port });
+      let isFull = false;
+      for (let n = 0; n < 2000 && !isFull; n++) {
+        try { openSync("/dev/null", "r"); } catch (error) { isFull = error.code === "EMFILE"; }
+      }
+      shared.stopAccepting();
+      const opened = await Bun.connect({ hostname: "127.0.0.1", port: server.port, socket: { data() {} } }).then(() => "open", () => "closed");
+      console.log(isFull, opened);
+      process.exit();
+    `;
+    const child = Bun.spawn(["sh", "-c", 'ulimit -n 200; exec "$0" -e "$1"', process.execPath, script], { stderr: "inherit" });
+    expect(await new Response(child.stdout).text()).toBe("true closed\n");
+  });
+
   test("that nobody listens on cannot be shared", () => {
-    expect(() => sharePort(1)).toThrow("nothing listens");
+    expect(() => new SharedPort(on(1))).toThrow("nothing listens");
   });
 });

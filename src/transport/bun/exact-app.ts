@@ -1,6 +1,7 @@
 import { type AnyElysia, Elysia } from "elysia";
 import { RestError } from "../../core/rest-reply.ts";
 import { isHostField } from "../host-field.ts";
+import { discardUnread } from "./discard-unread.ts";
 import { pathOf } from "./request-url.ts";
 
 /** Bun.serve's server object; `null` if another listener accepted the request. */
@@ -105,10 +106,14 @@ function lastOnConnection(handler: RouteHandler, reuse: ConnectionReuse): RouteH
     if (reuse.isOver) response.headers.set("connection", "close");
     return response;
   };
+  const send = (request: Request, response: Response) => {
+    const discarded = discardUnread(request);
+    return discarded === undefined ? mark(response) : discarded.then(() => mark(response));
+  };
   return (request, server) => {
     reuse.requests++;
     const response = handler(request, server);
-    return response instanceof Promise ? response.then(mark) : mark(response);
+    return response instanceof Promise ? response.then((answer) => send(request, answer)) : send(request, response);
   };
 }
 

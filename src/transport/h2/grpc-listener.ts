@@ -249,7 +249,7 @@ async function serveStream(
     const peer = peers.resolve(socketAddress, () => headers[peers.header]?.toString() ?? null);
     const request = new H2Request(stream, headers, peer, bodyTimers);
     if (edge !== undefined) await answerStream(stream, request, edge);
-    else sendReply(stream, await rpc.handle(request));
+    else sendReply(stream, await rpc.handle(request), request);
   } catch (error) {
     service.log.error("unexpected error in HTTP/2 stream", { cause: describeCause(error) });
     stream.close();

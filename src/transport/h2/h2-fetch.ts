@@ -17,7 +17,7 @@ export async function answerStream(stream: ServerHttp2Stream, incoming: H2Reques
   const response =
     request === undefined ? new RestError("not_implemented").toResponse() : await answer(request, incoming.path, incoming.peer);
   if (stream.destroyed || stream.closed) return void response.body?.cancel().catch(() => {});
-  stream.once("finish", () => refuseRestOfRequest(stream));
+  stream.once("finish", () => refuseRestOfRequest(stream, incoming));
   stream.respond(responseHeaders(response.status, response.headers), { endStream: response.body === null });
   // Discards the unread bytes of the request body.
   source?.cancel();

@@ -15,6 +15,7 @@ import {
   type ResponseHeaders,
 } from "../../rpc/http.ts";
 import type { BodyTimers } from "../limits/body-timers.ts";
+import { awaitsEnd, UNREAD_WAIT_MS } from "../unread-body.ts";
 import { ensureFlush } from "./flush-workaround.ts";
 
 /** Adapts a stream of `node:http2` (core stream API) to the request interface of the RPC layer. */
@@ -166,15 +167,15 @@ class H2BodySource implements BodySource {
   }
 }
 
-/** Sends a reply of the RPC layer. If the stream is already closed, sends nothing. */
-export function sendReply(stream: ServerHttp2Stream, reply: HttpReply | HttpStreamReply): void {
-  if (reply.kind === "complete") sendComplete(stream, reply);
+/** Sends the reply of the RPC layer to `request`. If the stream is already closed, sends nothing. */
+export function sendReply(stream: ServerHttp2Stream, reply: HttpReply | HttpStreamReply, request: HeaderReader): void {
+  if (reply.kind === "complete") sendComplete(stream, reply, request);
   else sendStream(stream, reply);
 }
 
-function sendComplete(stream: ServerHttp2Stream, { status, headers, body, trailers }: HttpReply): void {
+function sendComplete(stream: ServerHttp2Stream, { status, headers, body, trailers }: HttpReply, request: HeaderReader): void {
   if (stream.destroyed || stream.closed) return;
-  stream.once("finish", () => refuseRestOfRequest(stream));
+  stream.once("finish", () => refuseRestOfRequest(stream, request));
   if (body.byteLength === 0) {
     // A gRPC response without a message has headers and trailers in one header block ("Trailers-Only").
     stream.respond({ ...responseHeaders(status, headers), ...trailerFields(trailers) }, { endStream: true });
@@ -208,12 +209,17 @@ export function dropUnreadRequest(stream: ServerHttp2Stream): void {
 }
 
 /**
- * Resets the stream with NO_ERROR (RFC 9113 8.1) if the client has not ended its request. The client then stops sending. Must
- * be called after the complete response is sent.
+ * Resets the stream with NO_ERROR (RFC 9113 8.1) if the client has not ended its request. The client then stops sending. If the
+ * rest is small, the reset comes later. Must be called after the complete response is sent.
  */
-export function refuseRestOfRequest(stream: ServerHttp2Stream): void {
-  const halfClosed = stream.state.state === constants.NGHTTP2_STREAM_STATE_HALF_CLOSED_LOCAL;
-  if (halfClosed) stream.close(constants.NGHTTP2_NO_ERROR);
+export function refuseRestOfRequest(stream: ServerHttp2Stream, request?: HeaderReader): void {
+  if (stream.state.state !== constants.NGHTTP2_STREAM_STATE_HALF_CLOSED_LOCAL) return;
+  if (request === undefined || !awaitsEnd(request)) {
+    stream.close(constants.NGHTTP2_NO_ERROR);
+    return;
+  }
+  const timer = setTimeout(() => refuseRestOfRequest(stream), UNREAD_WAIT_MS);
+  stream.once("close", () => clearTimeout(timer));
 }
 
 function sendStream(stream: ServerHttp2Stream, { status, headers, writer }: HttpStreamReply): void {

@@ -66,11 +66,11 @@ export class HttpSource implements PushSource, Publisher {
     const { state, log, delivery, beginFill, runId } = this.#parts;
     if (state.hasBeenUp) return;
     const { before, older, events } = log?.takeLoaded() ?? { before: undefined, older: [], events: [] };
-    for (const event of older) this.#ids.add(event);
+    for (const event of older) this.#remember(event);
     const last = events.at(-1)?.cursor ?? before;
     beginFill(last === undefined ? undefined : { from: before ?? `${runId}.0`, last, reached: last });
     for (const { event, cursor } of events) {
-      this.#ids.add(event);
+      this.#remember(event);
       delivery.dispatch({ kind: "client_event", event }, cursor);
     }
     state.set(true, false);
@@ -115,8 +115,7 @@ export class HttpSource implements PushSource, Publisher {
       const added = admitted.flatMap((each) => each.added);
       try {
         if (added.length > 0) await log?.append(added);
-        for (const { event, cursor } of added) this.#parts.delivery.dispatch({ kind: "client_event", event }, cursor);
-        for (const { call, results } of admitted) call.done.resolve(results);
+        this.#deliver(admitted, added);
       } catch (error) {
         for (const { event } of added) this.#ids.remove(event);
         const unavailable = new PublishUnavailable("the event log cannot be written", { cause: error });
@@ -125,6 +124,21 @@ export class HttpSource implements PushSource, Publisher {
       for (const { bytes } of calls) this.#waitingBytes -= bytes;
     }
     this.#isWriting = false;
+  }
+
+  /** Delivers events that are in the log, and answers their calls. */
+  #deliver(admitted: readonly Admitted[], added: readonly LoggedEvent[]): void {
+    for (const { event, cursor } of added) {
+      this.#ids.confirm(event);
+      this.#parts.delivery.dispatch({ kind: "client_event", event }, cursor);
+    }
+    for (const { call, results } of admitted) call.done.resolve(results);
+  }
+
+  /** Remembers the id of an event that an earlier run has published. */
+  #remember(event: ClientEvent): void {
+    this.#ids.add(event);
+    this.#ids.confirm(event);
   }
 
   /** Checks the event ids of a call. A call with a reused id is rejected as a whole. */

@@ -34,9 +34,12 @@ function hashOf(text: string): string {
 /**
  * Remembers the ids of published events. An id is forgotten only if it is older than `EVENT_ID_MEMORY_MS`, or if at least
  * `EVENT_IDS_MIN` newer ids are remembered. The ids are in two maps. When the newer map is full or old, it replaces the older one.
+ *
+ * The ids of events that are being written are in a map of their own. So a failed write leaves no id behind and evicts none.
  */
 export class RecentEventIds {
   readonly #clock: Pick<Clock, "monotonic">;
+  readonly #pending = new Map<string, string>();
   #newer = new Map<string, string>();
   #older: ReadonlyMap<string, string> = new Map();
   #newerSinceMs: number;
@@ -49,22 +52,31 @@ export class RecentEventIds {
   stateOf(event: ClientEvent): EventIdState {
     this.#forgetOld();
     const key = eventKey(event);
-    const known = key === undefined ? undefined : (this.#newer.get(key) ?? this.#older.get(key));
+    const known = key === undefined ? undefined : (this.#pending.get(key) ?? this.#newer.get(key) ?? this.#older.get(key));
     if (known === undefined) return "new";
     return known === contentHash(event) ? "duplicate" : "reused";
   }
 
+  /** Adds the id of an event that is about to be published. Call `confirm` or `remove` next. */
   add(event: ClientEvent): void {
     const key = eventKey(event);
-    if (key === undefined) return;
+    if (key !== undefined) this.#pending.set(key, contentHash(event));
+  }
+
+  /** Remembers the id of an event that is published. */
+  confirm(event: ClientEvent): void {
+    const key = eventKey(event);
+    const hash = key === undefined ? undefined : this.#pending.get(key);
+    if (key === undefined || hash === undefined) return;
+    this.#pending.delete(key);
     if (this.#newer.size >= EVENT_IDS_MIN) this.#renew();
-    this.#newer.set(key, contentHash(event));
+    this.#newer.set(key, hash);
   }
 
   /** Undoes `add` for an event that was not published. */
   remove(event: ClientEvent): void {
     const key = eventKey(event);
-    if (key !== undefined) this.#newer.delete(key);
+    if (key !== undefined) this.#pending.delete(key);
   }
 
   #forgetOld(): void {

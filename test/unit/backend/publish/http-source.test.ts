@@ -4,7 +4,7 @@ import { PushState } from "../../../../src/backend/feed/push-state.ts";
 import type { EventLog, LoggedEvent } from "../../../../src/backend/publish/event-log.ts";
 import { HttpSource } from "../../../../src/backend/publish/http-source.ts";
 import type { ClientEvent } from "../../../../src/core/events.ts";
-import { EVENT_ID_MEMORY_MS } from "../../../../src/core/limits.ts";
+import { EVENT_ID_MEMORY_MS, EVENT_IDS_MIN } from "../../../../src/core/limits.ts";
 import { EventIdReused, PublishUnavailable } from "../../../../src/core/publisher.ts";
 import { ManualClock } from "../../../support/manual-clock.ts";
 import { RecordingLog, RecordingMetrics, RecordingSink } from "../support/recorders.ts";
@@ -35,12 +35,12 @@ class ManualLog implements EventLog {
   async close(): Promise<void> {}
 }
 
-function openSource(log?: EventLog) {
+function openSource(log?: EventLog, monotonic?: Pick<ManualClock, "monotonic">) {
   const [sink, telemetry] = [new RecordingSink(), { log: new RecordingLog(), metrics: new RecordingMetrics() }];
   const clock = new ManualClock();
   const delivery = new PushDelivery({ sink, ...telemetry });
   const state = new PushState({ from: {}, ...telemetry, onChange() {} });
-  const source = new HttpSource({ delivery, state, runId: "run", log, beginFill() {}, clock });
+  const source = new HttpSource({ delivery, state, runId: "run", log, beginFill() {}, clock: monotonic ?? clock });
   return { source, sink, clock };
 }
 
@@ -88,6 +88,58 @@ test("an event that cannot be logged is not delivered, and a repeat of it is no 
   expect(await sameId).toEqual([{ isDuplicate: false }]);
   expect(sink.entries).toEqual(["event 1"]);
 });
+
+const firstIsDuplicate = async (source: HttpSource, id: string) => (await source.publish([event(id)]))[0]?.isDuplicate;
+
+test("a failed write that fills the map of ids leaves no id behind, and evicts none", async () => {
+  const log = new ManualLog();
+  const { source } = openSource(log);
+  source.start();
+  const publish = async (ids: readonly string[]) => {
+    const results = source.publish(ids.map((id) => event(id)));
+    log.complete();
+    return results;
+  };
+  const known = Array.from({ length: EVENT_IDS_MIN - 1 }, (_, n) => `known-${n}`);
+  await publish(known);
+  const failed = source.publish([event("X"), ...known.map((id) => event(`failed-${id}`)), event("Y"), event("Z")]);
+  log.fail();
+  expect(failed).rejects.toThrow(PublishUnavailable);
+  await failed.catch(() => {});
+  await tick();
+  expect(await publish(["X", "Y"])).toEqual([{ isDuplicate: false }, { isDuplicate: false }]);
+  expect((await publish(known.slice(0, 10))).every(({ isDuplicate }) => isDuplicate)).toBe(true);
+});
+
+test.each(["a failed write", "a call with a reused id"])(
+  "an id that is too old is forgotten in the middle of a call; %s leaves no id behind",
+  async (cause) => {
+    const log = new ManualLog();
+    // The clock advances at the second look-up, so the maps of ids change between the two events of the call.
+    const manual = new ManualClock();
+    let lookUps = -1;
+    const clock = { monotonic: () => (lookUps >= 0 && ++lookUps === 2 ? later() : manual.monotonic()) };
+    const later = () => {
+      manual.advance(EVENT_ID_MEMORY_MS);
+      return manual.monotonic();
+    };
+    const { source } = openSource(log, clock);
+    source.start();
+    const first = source.publish([event("1")]);
+    log.complete();
+    await first;
+    lookUps = 0;
+    const second = cause === "a failed write" ? event("Y") : event("1", "other");
+    const refused = source.publish([event("X"), second]);
+    log.fail();
+    expect(await refused.catch(() => "refused")).toBe("refused");
+    lookUps = -1;
+    await tick();
+    const repeated = firstIsDuplicate(source, "X");
+    log.complete();
+    expect(await repeated).toBe(false);
+  },
+);
 
 test("a revocation does not wait for the log", async () => {
   const { source, sink } = openSource(new ManualLog());

@@ -40,6 +40,14 @@ export function scanJson(text: string, onChild?: (child: JsonChild) => void): vo
   new JsonScanner(text, onChild).run();
 }
 
+/** Removes the white space of JSON (RFC 8259 2) from the start and the end of a text. `String.trim` removes other characters too. */
+export function trimJson(text: string): string {
+  const start = skipSpace(text, 0);
+  let end = text.length;
+  while (end > start && isSpace(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
+}
+
 /** Decodes the source text of a string that `scanJson` has accepted. */
 export function stringValue(source: string): string {
   return source.includes("\\") ? String(JSON.parse(source)) : source.slice(1, -1);
@@ -225,11 +233,12 @@ function endOfLiteral(text: string, start: number): number {
 
 function skipSpace(text: string, start: number): number {
   let at = start;
-  for (;;) {
-    const code = text.charCodeAt(at);
-    if (code !== 0x20 && code !== 0x0a && code !== 0x0d && code !== 0x09) return at;
-    at++;
-  }
+  while (isSpace(text.charCodeAt(at))) at++;
+  return at;
+}
+
+function isSpace(code: number): boolean {
+  return code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09;
 }
 
 /** Up to this number of names, all pairs are compared. For more names, sorting is faster. */

@@ -114,6 +114,22 @@ test("a revocation of a session ends its streams; one of a user ends all streams
   await until(() => streams.every(({ ended }) => ended === "SESSION_REVOKED"), "all streams of the user to end");
 });
 
+test("white space of JSON around an event is accepted, and base64 with and without padding", async () => {
+  for (const text of ["", "AA", "AA==", "AAA", "AAA=", "AAAA", "_-_-", "+/+/"]) {
+    const body = `\r\n\t ${JSON.stringify({ user_id: "u", event_type: "a.b", payload_bytes: text })} \t\r\n`;
+    expect([text, (await world.call("/publish", body)).status]).toEqual([text, 200]);
+  }
+});
+
+test.each(["A", "=", "AA=", "AAA==", "AAAAA", "QUJD=", "QUJD==", "AA==AA==", "AA-_+A=="])(
+  "payload_bytes of a length or form that base64 cannot have is refused: %s",
+  async (text) => {
+    const [status, body] = await answer(await world.call("/publish", { user_id: "u", event_type: "a.b", payload_bytes: text }));
+    const problem = { index: 0, field: "payload_bytes", message: "expected base64" };
+    expect([status, body.errors]).toEqual([400, [problem]]);
+  },
+);
+
 describe("a call that breaks a rule publishes nothing and says what is wrong", () => {
   const event = { user_id: "u", event_type: "a.b" };
   const cases: readonly [name: string, body: unknown, status: number, answer: unknown][] = [
@@ -164,6 +180,16 @@ describe("a call that breaks a rule publishes nothing and says what is wrong", (
     ["more than 1000 items", JSON.stringify({ events: Array.from({ length: 1001 }, () => event) }), 413, "/publish"],
     ["a revocation with an event's field", '{"user_id":"u","event_type":"a.b"}', 400, "/revoke"],
     ["a revocation of nobody", "{}", 400, "/revoke"],
+    ...["\u00a0", "\ufeff", "\u2028", "\v", "\f", "\u3000"].flatMap((space) => {
+      const [name, one] = [`white space that is not JSON: U+${space.charCodeAt(0).toString(16)}`, JSON.stringify(event)];
+      return [
+        [`${name}, before`, `${space}${one}`, 400, "/publish"],
+        [`${name}, after`, `${one}${space}`, 400, "/publish"],
+        [`${name}, around a batch`, `${space}{"events":[${one}]}${space}`, 400, "/publish"],
+        [`${name}, in a batch`, `{"events":[${space}${one}]}`, 400, "/publish"],
+        [`${name}, before a revocation`, `${space}{"user_id":"u"}`, 400, "/revoke"],
+      ] as const;
+    }),
   ] as const)("%s", async (_, body, status, path) => {
     expect((await world.call(path, body)).status).toBe(status);
   });

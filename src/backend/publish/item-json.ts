@@ -1,4 +1,4 @@
-import { type JsonChild, JsonTextError, scanJson, stringValue } from "../../core/json-text.ts";
+import { type JsonChild, JsonTextError, scanJson, stringValue, trimJson } from "../../core/json-text.ts";
 import { EVENT_PAYLOAD_BYTES_MAX } from "../../core/limits.ts";
 import { dropped, type ItemProblem, type PushKind, type PushStep, readPushEvent } from "../feed/push-event.ts";
 import { problemOf } from "../feed/push-rules.ts";
@@ -42,18 +42,18 @@ const FIELD_NAMES: Readonly<Record<ItemKind, string>> = {
 };
 
 const utf8 = new TextEncoder();
-/** Matches base64 and base64url, with or without padding (ProtoJSON, "bytes"). */
-const BASE64 = /^(?:[A-Za-z0-9+/]*|[A-Za-z0-9_-]*)={0,2}$/;
+/** Matches base64 and base64url without padding. */
+const BASE64_CHARACTERS = /^(?:[A-Za-z0-9+/]*|[A-Za-z0-9_-]*)$/;
 
 /**
- * Reads one event or revocation from the source text of a JSON object. The field names are those of `ClientEvent` and
+ * Reads one event or revocation from the text of a JSON object. The field names are those of `ClientEvent` and
  * `SessionInvalidation`. An event may have `payload`, any JSON value, in place of `payload_bytes`. The payload of the event is
  * then the text of this value.
  */
-export function readItem(kind: ItemKind, source: string): ReadItem {
+export function readItem(kind: ItemKind, text: string): ReadItem {
   const values: Values = {};
   try {
-    readFields(kind, source, values);
+    readFields(kind, trimJson(text), values);
   } catch (thrown) {
     if (thrown instanceof FieldError) return broken(kind, values, thrown.problem);
     if (!(thrown instanceof JsonTextError)) throw thrown;
@@ -120,8 +120,16 @@ function readField(kind: ItemKind, { name = "", source }: JsonChild, values: Val
   if (!source.startsWith('"')) throw new FieldError(name, "expected a string");
   const text = stringValue(source);
   if (field !== "payloadBytes") values[field] = text;
-  else if (BASE64.test(text)) values.payloadBytes = Buffer.from(text, "base64");
+  else if (isBase64(text)) values.payloadBytes = Buffer.from(text, "base64");
   else throw new FieldError(name, "expected base64");
+}
+
+/** Whether a text is base64 or base64url, with the complete padding or with none (RFC 4648 4; ProtoJSON, "bytes"). */
+function isBase64(text: string): boolean {
+  const bare = text.replace(/={1,2}$/, "");
+  const isPadded = bare.length < text.length;
+  // Four characters stand for three bytes. One more character stands for only six bits, so it cannot be decoded.
+  return BASE64_CHARACTERS.test(bare) && (isPadded ? text.length % 4 === 0 : bare.length % 4 !== 1);
 }
 
 function fieldOf(kind: ItemKind, name: string): keyof Values | undefined {

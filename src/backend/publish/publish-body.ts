@@ -32,7 +32,7 @@ export function readRevocations(body: string): readonly Revocation[] {
 }
 
 function readBody(body: string, kind: ItemKind, listName: string) {
-  const { sources, isBatch } = itemSources(body.trim(), listName);
+  const { sources, isBatch } = itemSources(body, listName);
   const read = sources.map((source) => readItem(kind, source));
   const problems = read.flatMap(problemsOf).slice(0, PROBLEMS_MAX);
   if (problems.length > 0) throw new InvalidItems(problems);

@@ -30,6 +30,6 @@ export function readEntry({ fields }: StreamEntry): PushStep {
 
 function read(fields: NonNullable<StreamEntry["fields"]>): ReadItem | undefined {
   const [[name, value] = ["", ""], ...more] = fields;
-  if (more.length === 0 && (name === "event" || name === "revocation")) return readItem(name, value.trim());
+  if (more.length === 0 && (name === "event" || name === "revocation")) return readItem(name, value);
   return fields.some(([each]) => TYPE_FIELDS.has(each)) ? readTexts(fields) : undefined;
 }

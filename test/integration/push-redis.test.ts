@@ -145,6 +145,18 @@ describe.skipIf(NO_REDIS !== undefined)(`two gateways on one Redis Stream${reaso
     stream.leave();
   });
 
+  test("a payload that is not UTF-8 is dropped, and its user gets a resync; the next entry is delivered", async () => {
+    const device = await world.login();
+    const stream = await subscribe(world.gateway, device);
+    const script = String.raw`redis.call('XADD', KEYS[1], '*', 'user_id', ARGV[1], 'event_type', 'a.b', 'payload', 'a\255\254b')`;
+    await redis.ask("EVAL", script, "1", STREAM, device.userId);
+    await add("event", JSON.stringify({ user_id: device.userId, event_type: "a.b", event_id: "after" }));
+    await until(() => stream.lastId === "after", "the next entry");
+    const types = stream.events.slice(1).map(({ envelope }) => envelope?.eventType);
+    expect(types).toEqual(["gateway.resync", "a.b"]);
+    stream.leave();
+  });
+
   test("a key of another type, and then a stream again: the feed is down, then a gap", async () => {
     const before = await gaps(world.gateway);
     await redis.ask("DEL", STREAM);

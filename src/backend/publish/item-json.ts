@@ -41,6 +41,10 @@ const FIELD_NAMES: Readonly<Record<ItemKind, string>> = {
   revocation: "user_id, device_session_id and reason",
 };
 
+const NOT_UTF8: ItemProblem = {
+  field: undefined,
+  message: "expected UTF-8; send other bytes as payload_bytes in the field event",
+};
 const utf8 = new TextEncoder();
 /** Matches base64 and base64url without padding. */
 const BASE64_CHARACTERS = /^(?:[A-Za-z0-9+/]*|[A-Za-z0-9_-]*)$/;
@@ -66,8 +70,16 @@ export function readItem(kind: ItemKind, text: string): ReadItem {
   return step.kind === "dropped" ? { step, problem: problemOf(step.reason) } : { step };
 }
 
-/** Reads an event from the fields of a Redis Stream entry. The payload is the text of the field `payload`. */
-export function readTexts(texts: Iterable<readonly [name: string, value: string]>): ReadItem {
+/** Returns the result for an item whose JSON text has bytes that are not UTF-8. Its audience is unknown. */
+export function damagedItem(kind: ItemKind): ReadItem {
+  return broken(kind, {}, NOT_UTF8);
+}
+
+/**
+ * Reads an event from the fields of a Redis Stream entry. The payload is the text of the field `payload`. If `isUtf8` is false, the
+ * event is dropped. A field with U+FFFD is never a valid user id or session id, so the audience is still safe to use.
+ */
+export function readTexts(texts: Iterable<readonly [name: string, value: string]>, isUtf8: boolean): ReadItem {
   const values: Values = {};
   for (const [name, text] of texts) {
     const field = fieldOf("event", name);
@@ -77,6 +89,7 @@ export function readTexts(texts: Iterable<readonly [name: string, value: string]
     if (field === "payload") values.payload = utf8.encode(text);
     else values[field] = text;
   }
+  if (!isUtf8) return broken("event", values, NOT_UTF8);
   const step = readPushEvent({ kind: kindOf("event", values) }, EVENT_PAYLOAD_BYTES_MAX);
   return step.kind === "dropped" ? { step, problem: problemOf(step.reason) } : { step };
 }

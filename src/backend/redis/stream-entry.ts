@@ -1,11 +1,18 @@
 import type { Dropped, PushStep } from "../feed/push-event.ts";
-import { type ReadItem, readItem, readTexts } from "../publish/item-json.ts";
+import { damagedItem, type ItemKind, type ReadItem, readItem, readTexts } from "../publish/item-json.ts";
 
-export interface StreamEntry {
-  readonly id: string;
-  /** Names and values, in order; `undefined` if the entry is too large. */
-  readonly fields: readonly (readonly [name: string, value: string])[] | undefined;
-}
+export type StreamEntry = { readonly id: string } & (
+  | {
+      /** Names and values, in order. */
+      readonly fields: Fields;
+      /** If false, the entry has bytes that are not UTF-8. `fields` has U+FFFD in their place. */
+      readonly isUtf8: boolean;
+    }
+  /** The entry is too large. */
+  | { readonly fields: undefined }
+);
+
+type Fields = readonly (readonly [name: string, value: string])[];
 
 const TOO_LARGE: Dropped = {
   ...{ kind: "dropped", reason: "too_large", lostTo: "everybody" },
@@ -22,14 +29,18 @@ const UNKNOWN: Dropped = {
 const TYPE_FIELDS = new Set(["event_type", "eventType"]);
 
 /** Validates an entry (proto/backend.md, "Publish over Redis"). */
-export function readEntry({ fields }: StreamEntry): PushStep {
-  if (fields === undefined) return TOO_LARGE;
-  const { step, problem } = read(fields) ?? { step: UNKNOWN };
+export function readEntry(entry: StreamEntry): PushStep {
+  if (entry.fields === undefined) return TOO_LARGE;
+  const { step, problem } = read(entry.fields, entry.isUtf8) ?? { step: UNKNOWN };
   return step.kind === "dropped" && problem !== undefined ? { ...step, problem } : step;
 }
 
-function read(fields: NonNullable<StreamEntry["fields"]>): ReadItem | undefined {
+function read(fields: Fields, isUtf8: boolean): ReadItem | undefined {
   const [[name, value] = ["", ""], ...more] = fields;
-  if (more.length === 0 && (name === "event" || name === "revocation")) return readItem(name, value);
-  return fields.some(([each]) => TYPE_FIELDS.has(each)) ? readTexts(fields) : undefined;
+  if (more.length === 0 && isItemKind(name)) return isUtf8 ? readItem(name, value) : damagedItem(name);
+  return fields.some(([each]) => TYPE_FIELDS.has(each)) ? readTexts(fields, isUtf8) : undefined;
+}
+
+function isItemKind(name: string): name is ItemKind {
+  return name === "event" || name === "revocation";
 }

@@ -24,7 +24,7 @@ const ENTRY_BYTES_MAX = 2 * 1024 * 1024;
  * - 1 if the reply has all entries after the id.
  * - The hash of the last entry of the reply.
  * - The hash of the newest entry that was ever added; '' if it was removed.
- * - The entries: id and fields. An entry that is too large has the number 1 in place of the fields.
+ * - The entries: id, fields and hash. An entry that is too large has the number 1 in place of the fields and no hash.
  */
 const READ = new Script(`
 if redis.call('EXISTS', KEYS[1]) == 0 then return {'0-0', 0, 0, '0-0', '', 1, '', '', {}} end
@@ -40,7 +40,7 @@ for _, entry in ipairs(found) do
   local size = 0
   for _, text in ipairs(entry[2]) do size = size + #text end
   last = entry
-  if size > tonumber(ARGV[4]) then entry = {entry[1], 1}; size = 0 end
+  if size > tonumber(ARGV[4]) then entry = {entry[1], 1}; size = 0 else entry = {entry[1], entry[2], hash(entry)} end
   entries[#entries + 1] = entry
   bytes = bytes + size
   if bytes > tonumber(ARGV[3]) then break end
@@ -143,12 +143,21 @@ export class StreamReader {
 }
 
 function toEntry(entry: unknown): StreamEntry {
-  const [id, texts]: unknown[] = Array.isArray(entry) ? entry : [];
+  const [id, reply, hash]: unknown[] = Array.isArray(entry) ? entry : [];
   if (typeof id !== "string") throw malformed();
-  if (!Array.isArray(texts)) return { id, fields: undefined };
+  if (!Array.isArray(reply)) return { id, fields: undefined };
+  const texts = reply.map(String);
   const fields: [string, string][] = [];
-  for (let at = 0; at < texts.length; at += 2) fields.push([String(texts[at]), String(texts[at + 1])]);
-  return { id, fields };
+  for (let at = 0; at < texts.length; at += 2) fields.push([texts[at] ?? "", texts[at + 1] ?? ""]);
+  return { id, fields, isUtf8: hash === hashOf(texts) };
+}
+
+/**
+ * Returns the hash that `READ` computes. The connection replaces bytes that are not UTF-8 by U+FFFD, which changes the hash. So
+ * the hashes are equal only if all texts arrived unchanged.
+ */
+function hashOf(texts: readonly string[]): string {
+  return new Bun.CryptoHasher("sha1").update(texts.join("\0")).digest("hex");
 }
 
 function malformed(): RedisUnavailable {

@@ -162,7 +162,8 @@ describe.skipIf(NO_REDIS !== undefined)(`two gateways on one Redis Stream${reaso
     await redis.ask("DEL", STREAM);
     await redis.ask("SET", STREAM, "not a stream");
     await until(async () => (await metric(world.gateway, "sallyport_push_feed_up")) === 0, "the feed to be down");
-    await until(() => world.logged().includes("WRONGTYPE"), "the cause in the log");
+    const hint = `the key ${STREAM} is not a stream (WRONGTYPE); delete the key, or set push.redis.stream to another one`;
+    await until(() => world.logged().includes(`"reason":"${hint}"`), "the cause in the log");
     const device = await world.login();
     const refused = await callPublish(world.publishUrl, "/publish", { user_id: device.userId, event_type: "a.b" });
     expect([refused.status, refused.headers.get("retry-after")]).toEqual([503, "1"]);

@@ -1,12 +1,16 @@
+import { checkStream } from "../../backend/redis/stream-check.ts";
+import type { GatewayConfig } from "../../config/rules.ts";
 import { messageOf } from "../../core/cause.ts";
 import { addressOf } from "../../stores/redis/call.ts";
 import { checkRedis } from "../../stores/redis/check.ts";
+import type { ConnectionOptions } from "../../stores/redis/connection.ts";
 import { redisTlsFiles } from "../options.ts";
 import { clockFinding } from "./clock.ts";
 import { error, type Finding, ok, type Probe } from "./finding.ts";
 
-/** Probes Redis if a setting uses it: log-in, version, eviction policy, role and clock. */
+/** Probes Redis if a setting uses it: log-in, version, eviction policy, role, clock, and the stream of the push feed. */
 export const probeRedis: Probe = async (config, { clock }) => {
+  const redis = { timeoutMs: config["stores.redis.timeout_ms"], tlsFiles: redisTlsFiles(config) };
   const uses = new Map<string, string>();
   const stores = config["stores.redis.url"];
   if (config["stores.kind"] === "redis" && stores !== undefined) uses.set(stores, "stores.redis.url");
@@ -15,9 +19,9 @@ export const probeRedis: Probe = async (config, { clock }) => {
   const findings = await Promise.all(
     [...uses].map(async ([url, setting]): Promise<readonly Finding[]> => {
       try {
-        const options = { url, timeoutMs: config["stores.redis.timeout_ms"], tlsFiles: redisTlsFiles(config) };
-        const { server, timeMs } = await checkRedis(options);
-        return [ok(setting, `${server} at ${addressOf(url)}`), clockFinding("Redis", timeMs, config, clock)];
+        const { server, timeMs } = await checkRedis({ ...redis, url });
+        const stream = config["push.source"] === "redis" && url === push ? [await probeStream(config, { ...redis, url })] : [];
+        return [ok(setting, `${server} at ${addressOf(url)}`), clockFinding("Redis", timeMs, config, clock), ...stream];
       } catch (thrown) {
         const message = messageOf(thrown);
         const isNamed = message.startsWith("the Redis at");
@@ -28,3 +32,18 @@ export const probeRedis: Probe = async (config, { clock }) => {
   );
   return findings.flat();
 };
+
+async function probeStream(config: GatewayConfig, redis: ConnectionOptions): Promise<Finding> {
+  const setting = "push.redis.stream";
+  const key = config[setting];
+  try {
+    await checkStream(redis, key);
+    return ok(setting, `the key ${key} can be read; it is a stream, or does not exist yet`);
+  } catch (thrown) {
+    const message = messageOf(thrown);
+    return error(
+      setting,
+      message.includes(";") ? message : `the key ${key} cannot be read: ${message}; correct the rights of the user`,
+    );
+  }
+}

@@ -6,6 +6,7 @@ import { type RedisCall, RedisUnavailable } from "../../stores/redis/call.ts";
 import { type ConnectionOptions, RedisConnection } from "../../stores/redis/connection.ts";
 import { Script } from "../../stores/redis/script.ts";
 import { contentHash, eventKey } from "../publish/recent-event-ids.ts";
+import { explainWrongType } from "./wrong-type.ts";
 
 /**
  * Adds entries to the Redis Stream. Skips each entry whose event id is known.
@@ -97,7 +98,7 @@ export class StreamPublisher implements Publisher {
       throw new RedisUnavailable("the reply to a publish is malformed");
     } catch (error) {
       if (!(error instanceof RedisUnavailable)) throw error;
-      throw new PublishUnavailable("Redis did not take the events", { cause: error });
+      throw new PublishUnavailable("Redis did not take the events", { cause: explainWrongType(error, stream) });
     }
   }
 

@@ -1,6 +1,7 @@
 import { type RedisCall, RedisUnavailable } from "../../stores/redis/call.ts";
 import { Script } from "../../stores/redis/script.ts";
 import type { StreamEntry } from "./stream-entry.ts";
+import { explainWrongType } from "./wrong-type.ts";
 
 /** Maximum number of entries in one read. */
 const ENTRIES_MAX = 256;
@@ -114,7 +115,7 @@ export class StreamReader {
 
   async readAfter(id: string): Promise<StreamRead> {
     const args = [id, ENTRIES_MAX, READ_BYTES_MAX, ENTRY_BYTES_MAX].map(String);
-    const reply = await READ.run(this.#call, [this.#key], args);
+    const reply = await this.#run(READ, args);
     const [lastId, added, removed, maxDeletedId, ...more]: unknown[] = Array.isArray(reply) ? reply : [];
     const [hashAtId, complete, lastHash, newestHash, entries]: unknown[] = more;
     const hasIds = typeof lastId === "string" && typeof maxDeletedId === "string";
@@ -129,10 +130,16 @@ export class StreamReader {
   }
 
   async findStart(ageMs: number): Promise<FillRange> {
-    const reply = await FIND_START.run(this.#call, [this.#key], [String(ageMs)]);
+    const reply = await this.#run(FIND_START, [String(ageMs)]);
     const [from, last, removed]: unknown[] = Array.isArray(reply) ? reply : [];
     if (typeof from !== "string" || typeof last !== "string" || typeof removed !== "number") throw malformed();
     return { from, last, startsAtOldest: from === ZERO_ID && removed > 0 };
+  }
+
+  #run(script: Script, args: readonly string[]): Promise<unknown> {
+    return script.run(this.#call, [this.#key], args).catch((error: unknown) => {
+      throw explainWrongType(error, this.#key);
+    });
   }
 
   /** Resolves to `true` when an entry after `id` is added, and to `false` after `waitMs`. */

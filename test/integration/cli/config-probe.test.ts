@@ -298,6 +298,28 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "Redis", () => {
     expect(stdout.toString().trim()).toBe("0");
   });
 
+  test("as the push source is asked for its stream: missing, a stream, or a key of another type", async () => {
+    const redis = await start();
+    const source = { "push.url": "", "push.source": "redis", "push.redis.url": redis.url, "push.redis.stream": "orders:push" };
+    const found = async () => (await probe(source)).of("push.redis.stream");
+    const ok = "ok       push.redis.stream: the key orders:push can be read; it is a stream, or does not exist yet";
+    expect(await found()).toEqual([ok]);
+    expect(await redis.ask("DBSIZE")).toBe(0);
+    await redis.ask("XADD", "orders:push", "*", "event", "{}");
+    expect(await found()).toEqual([ok]);
+    await redis.ask("DEL", "orders:push");
+    await redis.ask("SET", "orders:push", "x");
+    expect(await found()).toEqual([
+      "error    push.redis.stream: the key orders:push is not a stream (WRONGTYPE); delete the key, or set push.redis.stream to another one",
+    ]);
+    await redis.ask("DEL", "orders:push");
+    await redis.ask("ACL", "SETUSER", "default", "-xinfo");
+    await redis.ask("XADD", "orders:push", "*", "event", "{}");
+    expect((await found()).join()).toMatch(
+      /^error {4}push.redis.stream: the key orders:push cannot be read: .*; correct the rights of the user$/,
+    );
+  });
+
   test.each<[string, readonly string[], string, RegExp]>([
     [
       "requires a password",

@@ -1,0 +1,15 @@
+import { type ConnectionOptions, RedisConnection } from "../../stores/redis/connection.ts";
+import { StreamReader } from "./stream-reader.ts";
+
+/**
+ * Reads the state of a Redis Stream as the start of the gateway does. Writes nothing. The stream may be missing. Rejects with
+ * `RedisUnavailable` if the key is not a stream, or if the Redis user may not read it.
+ */
+export async function checkStream(redis: ConnectionOptions, stream: string): Promise<void> {
+  const connection = await RedisConnection.open(redis, () => {});
+  try {
+    await new StreamReader(connection.call, stream).findStart(0);
+  } finally {
+    connection.lose("checked");
+  }
+}

@@ -3,6 +3,7 @@ import { PublicAuth } from "../backend/rest/public-auth.ts";
 import { RestBackend } from "../backend/rest/rest-backend.ts";
 import { RouteTable } from "../backend/rest/route-table.ts";
 import { BackendSessionSource } from "../backend/rest/session-lookup.ts";
+import type { PoolName } from "../backend/upstreams/settings.ts";
 import { Upstreams } from "../backend/upstreams/upstreams.ts";
 import type { GatewayConfig } from "../config/rules.ts";
 import type { Config } from "../config/schema.ts";
@@ -18,16 +19,18 @@ interface BackendParts {
   readonly metrics: GatewayMetrics;
   readonly log: Log;
   readonly clock: Clock;
+  /** The pools whose gauges are set. Default: all. */
+  readonly sampledPools?: readonly PoolName[];
 }
 
 /**
  * Opens the three clients of the backend's REST API: one for commands, one for session look-ups, and one for public routes.
  * Each client has its own connections. Throws `TlsFilesError` if a TLS file or the token file cannot be used.
  */
-export function openBackend(config: GatewayConfig, { metrics, log, clock }: BackendParts) {
+export function openBackend(config: GatewayConfig, { metrics, log, clock, sampledPools }: BackendParts) {
   const outageLog = (calls: OutageLogOptions["calls"]) => new OutageLog({ calls, log, clock });
   const upstreams = new Upstreams(upstreamSettings(config), { metrics, log, clock, random: Math.random });
-  const endSampling = metrics.beforeRender(() => upstreams.sample());
+  const endSampling = metrics.beforeRender(() => upstreams.sample(sampledPools));
   const common = { upstreams, metrics };
   const timeoutMs = config["backend.timeout_ms"];
   const responseBytesMax = config["backend.response_bytes_max"];

@@ -69,7 +69,8 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Repla
   const memory = openSharedMemory(config, succession);
   undo.defer(() => memory?.[Symbol.dispose]());
 
-  const backend = openBackend(config, { metrics, log, clock });
+  // Of all backend calls, the supervisor makes only session look-ups.
+  const backend = openBackend(config, { metrics, log, clock, sampledPools: ["sessions"] });
   undo.defer(() => backend.close());
   const stores = await openStores(storeSettings(config, memory?.fd, succession !== undefined), {
     ...{ source: backend.sessions, revocations, clock, log, metrics },

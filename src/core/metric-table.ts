@@ -82,7 +82,7 @@ export const METRICS = {
   sallyport_upstream_active: gauge("Running backend calls, by upstream and kind of call.", "upstream", "calls"),
   sallyport_upstream_pending: gauge("Backend calls that wait for a free place, by kind of call.", "calls"),
   sallyport_upstream_addresses: gauge(
-    "Addresses of the backend, by state. `usable`: neither `ejected` nor `unhealthy`. Workers count separately.",
+    "Addresses of the backend, by state. `usable`: neither `ejected` nor `unhealthy`. Each worker counts separately; for `calls = sessions`, the supervisor does too.",
     "upstream",
     "calls",
     "state",

@@ -313,6 +313,10 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "with three workers", () =
       const isMeasured = async () => (await fixture.perWorker(`sallyport_worker_${gauge}`)).every((value) => value > 0);
       await until(isMeasured, `${gauge} of each worker`, WAIT_MS_MAX);
     }
+    const usable = (calls: string) =>
+      metric(fixture.gateway, "sallyport_upstream_addresses", `{upstream="backend",calls="${calls}",state="usable"}`);
+    // The supervisor makes session look-ups, but no commands.
+    expect([await usable("commands"), await usable("sessions")]).toEqual([WORKERS, WORKERS + 1]);
     const readyz = await fetch(`${fixture.gateway.adminUrl}/readyz`);
     const workers = Array.from({ length: WORKERS }, (_, worker) => ({ worker, status: "ready" }));
     expect(await readyz.json()).toEqual({ status: "ready", workers });

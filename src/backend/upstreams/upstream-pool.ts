@@ -7,6 +7,7 @@ import { mayBeTruncated } from "../rest/truncated-answer.ts";
 import type { Member } from "./member.ts";
 import { Members, type MembersParts } from "./members.ts";
 import { RetryBudget } from "./retry-budget.ts";
+import type { PoolName } from "./settings.ts";
 import type { Upstreams } from "./upstreams.ts";
 
 export interface UpstreamPoolOptions extends MembersParts {
@@ -76,6 +77,10 @@ export class UpstreamPool {
     } finally {
       cancellation.dispose();
     }
+  }
+
+  get name(): PoolName {
+    return this.#options.name;
   }
 
   /** Applies changed addresses, credentials and settings. */

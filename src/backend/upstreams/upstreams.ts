@@ -82,9 +82,9 @@ export class Upstreams {
     await Promise.all(this.#upstreams.map(({ ready }) => ready));
   }
 
-  /** Sets the gauges. Call this before each scrape. */
-  sample(): void {
-    for (const pool of this.#pools) pool.sample();
+  /** Sets the gauges of all pools, or only of the pools with these names. Call this before each scrape. */
+  sample(names?: readonly PoolName[]): void {
+    for (const pool of this.#pools) if (names?.includes(pool.name) ?? true) pool.sample();
   }
 
   /** Closes the idle connections, and stops DNS look-ups and health checks. */

@@ -5,8 +5,8 @@ import { refuse } from "../core/refusal.ts";
 import type { PipelinePorts } from "./ports.ts";
 import type { AdmittedRequest } from "./proof.ts";
 
-/** Where an answer comes from: the backend, the answer store, or another request for which this request waited. */
-export type AnswerSource = "backend" | "kept" | "waited";
+/** The source of an answer: the backend, the answer store (`replayed`), or another request for which this request waited. */
+export type AnswerSource = "backend" | "replayed" | "waited";
 
 export interface Answer {
   readonly reply: BackendReply;
@@ -45,8 +45,9 @@ export async function answerOnce(
     }
     case "kept": {
       await mayBeSent(outcome.waited);
-      ports.onAnswer(outcome.waited ? "waited" : "replayed");
-      return { reply: outcome.reply, source: outcome.waited ? "waited" : "kept" };
+      const source = outcome.waited ? "waited" : "replayed";
+      ports.onAnswer(source);
+      return { reply: outcome.reply, source };
     }
     case "reused":
       ports.onAnswer("reused");

@@ -255,7 +255,7 @@ for (const [kind, missing] of KINDS) {
       await until(() => logged().length === 3, "the requests to be logged");
       expect(logged().map(({ answer, reason }) => answer ?? reason ?? "first")).toEqual([
         "first",
-        "kept",
+        "replayed",
         "IDEMPOTENCY_KEY_REUSED",
       ]);
       expect(logged().every((line) => line.idempotency_key === idempotencyKey)).toBe(true);

@@ -41,7 +41,7 @@ export const REFUSALS = {
   REPLAY_STORE_UNAVAILABLE: { code: "unavailable", text: "the request cannot be checked for replay at the moment" },
   RATE_LIMITED: { code: "resource_exhausted", text: "too many requests" },
   MESSAGE_TYPE_UNKNOWN: { code: "unimplemented", text: "no route serves this message type" },
-  PAYLOAD_INVALID: { code: "invalid_argument", text: "the payload lacks what the route needs" },
+  PAYLOAD_INVALID: { code: "invalid_argument", text: "the payload does not fit the route" },
   IDEMPOTENCY_KEY_REUSED: {
     code: "invalid_argument",
     text: "this idempotency_key belongs to another message type or payload of the device session",

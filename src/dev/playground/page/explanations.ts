@@ -18,7 +18,7 @@ const REASONS: Readonly<Record<string, string>> = {
   RATE_LIMITED: "A budget is empty. It fills again by itself.",
   IDEMPOTENCY_KEY_REUSED: "The idempotency key belongs to another command of this session.",
   MESSAGE_TYPE_UNKNOWN: "The signature is good and the request is new, but no route serves this message type.",
-  PAYLOAD_INVALID: "The route needs a field that the payload does not have.",
+  PAYLOAD_INVALID: "A field that the route needs is missing or has a wrong value.",
   BACKEND_UNAVAILABLE: "The backend cannot be reached.",
   BACKEND_TIMEOUT: "The backend did not answer in time. The command may have been executed.",
   BACKEND_BAD_RESPONSE: "The backend gave an answer that the gateway does not pass on.",

@@ -1,4 +1,15 @@
-import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Pair, parseDocument, type YAMLMap } from "yaml";
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Pair,
+  parseDocument,
+  type YAMLError,
+  type YAMLMap,
+} from "yaml";
 import { findJsonError } from "./json-syntax.ts";
 import { LineIndex } from "./line-index.ts";
 import { type DuplicateKey, type ParsedText, ParseError } from "./parsed-text.ts";
@@ -48,16 +59,21 @@ function parse(text: string, format: "YAML" | "JSON"): { document: Document; lin
   const [problem] = [...document.errors, ...document.warnings];
   if (problem === undefined) return { document, lines };
   const { line, col: column } = lines.linePos(problem.pos[0]);
-  const advice = format === "YAML" ? yamlAdvice(problem.code, text) : "";
+  const advice = format === "YAML" ? yamlAdvice(problem, text) : "";
   throw new ParseError(`not ${format}: ${problem.code.toLowerCase().replaceAll("_", " ")}${advice}`, { line, column });
 }
 
 /** Matches a text with a line such as `[backend]` or `[[routes]]`, and with `=` in a later line. */
 const LOOKS_LIKE_TOML = /^\[{1,2}[A-Za-z_.]+\]{1,2}\s*$[\s\S]*^[A-Za-z_."]+\s*=/m;
 
-function yamlAdvice(code: string, text: string): string {
+/** Matches the message of the library about content in brackets that are not closed, or less indented than their line. */
+const IN_BRACKETS = /^Flow (map|sequence)/;
+
+function yamlAdvice({ code, message }: Pick<YAMLError, "code" | "message">, text: string): string {
   if (LOOKS_LIKE_TOML.test(text)) return "; it looks like TOML: give the file a name that ends in .toml";
   if (code === "TAB_AS_INDENT") return "; indent with spaces";
+  if (code === "BAD_INDENT" && IN_BRACKETS.test(message))
+    return "; a [ or { before it is not closed, or its content is not indented";
   if (code === "BAD_INDENT") return "; indent names of one table equally, and more than the table's name";
   if (code === "UNEXPECTED_TOKEN" || code === "BLOCK_AS_IMPLICIT_KEY") return '; write texts with [ ] { } : or # in "…"';
   return code === "MISSING_CHAR" ? "; a bracket or quotation mark is missing" : "";

@@ -63,6 +63,7 @@ const MISTAKES: readonly Mistake[] = [
   { what: "A file is TOML with the name of YAML.", yaml: '[log]\nlevel = "info"' },
   { what: "A tab indents YAML.", yaml: "log:\n\tlevel: info" },
   { what: "An address has no quotation marks in YAML.", yaml: "edge:\n  listen: [::]:8080" },
+  { what: "A bracket is not closed in YAML.", yaml: 'cors:\n  origins: ["https://app.example"\nlog:\n  level: info' },
   { what: "A comma stands before a bracket in JSON.", json: '{\n  "log": { "level": "info", }\n}' },
   { what: "A comment stands in JSON.", json: '{\n  // the log\n  "log": { "level": "info" }\n}' },
   { what: "A key is given twice.", toml: '[log]\nlevel = "info"\nlevel = "warn"' },

@@ -45,6 +45,8 @@ export class OutgoingStream<O extends DescMessage> implements BodyWriter {
   #body: BodySink | undefined;
   #responded = false;
   #ended = false;
+  /** The error that ended the stream; `undefined` while the stream is open and after success. */
+  #thrown: unknown;
   #closed = false;
   /** Frames that were written before the HTTP server opened the response body. */
   #early: Uint8Array[] | undefined;
@@ -116,6 +118,7 @@ export class OutgoingStream<O extends DescMessage> implements BodyWriter {
   end(thrown?: unknown): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#thrown = thrown;
     this.#endListener?.ended(thrown);
     this.#endListener = undefined;
     const error = thrown === undefined ? undefined : this.#owner.toConnectError(thrown);
@@ -137,10 +140,10 @@ export class OutgoingStream<O extends DescMessage> implements BodyWriter {
 
   /**
    * Sets the listener for the end of the stream. A stream has at most one listener. If the stream has already ended, the
-   * listener is called immediately, with `undefined`.
+   * listener is called immediately.
    */
   onEnd(listener: EndListener): void {
-    if (this.#ended) listener.ended(undefined);
+    if (this.#ended) listener.ended(this.#thrown);
     else this.#endListener = listener;
   }
 

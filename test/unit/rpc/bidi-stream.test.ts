@@ -114,6 +114,18 @@ describe.each(H2_VARIANTS.map((variant) => [variant.name, variant] as const))("%
     ]);
   });
 
+  test("a listener for the end gets the error, also if it is set after the end", async () => {
+    const ends: unknown[] = [];
+    const error = new ConnectError("no more", Code.Aborted);
+    handle = async (_requests, stream) => {
+      stream.onEnd({ ended: (thrown) => void ends.push(thrown) });
+      stream.end(error);
+      stream.onEnd({ ended: (thrown) => void ends.push(thrown) });
+    };
+    expect(await exchange(transport(), messagesOf())).toEqual(["Aborted"]);
+    expect(ends).toEqual([error, error]);
+  });
+
   test("the response may end before the requests", async () => {
     handle = async (requests, stream) => {
       for await (const { host } of requests) {

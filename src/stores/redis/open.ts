@@ -103,7 +103,9 @@ export async function openRedisStores(
   //
   // Waits at most `marginMs`. More time is needed only if the timestamp of an earlier request was more than `marginMs` ahead of
   // the clock of the Redis server.
-  await Bun.sleep(Math.min(health.quarantinedMs, marginMs));
+  const waitMs = Math.min(health.quarantinedMs, marginMs);
+  if (waitMs > 0) log.info("start waits for redis quarantine", { for_ms: Math.ceil(waitMs) });
+  await Bun.sleep(waitMs);
   monitor.start(link);
   const onEvicted = (answers: number) => metrics.count("sallyport_answers_evicted_total", {}, answers);
   const answers = new RedisAnswerStore(link, epoch, clock, { ...settings.answers, prefix, origin, random, onEvicted });

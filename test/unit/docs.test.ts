@@ -5,6 +5,8 @@ import { dirname, join } from "node:path";
 import { fromJsonString } from "@bufbuild/protobuf";
 import project from "../../package.json" with { type: "json" };
 import { feedNotReady } from "../../src/app/feed.ts";
+import { storeSettings } from "../../src/app/options.ts";
+import { loadConfig } from "../../src/config/load.ts";
 import { CONFIG_KEYS } from "../../src/config/schema.ts";
 import { METRICS } from "../../src/core/metric-table.ts";
 import { REFUSALS } from "../../src/core/refusal.ts";
@@ -12,6 +14,7 @@ import { deviceKey } from "../../src/crypto/device-key.ts";
 import { requestSigningInput } from "../../src/crypto/signing-input.ts";
 import { ExecuteCommandRequestSchema, file_sallyport_v1_gateway } from "../../src/gen/sallyport/v1/gateway_pb.ts";
 import { file_sallyport_v1_push } from "../../src/gen/sallyport/v1/push_pb.ts";
+import { sharedFileBytes } from "../../src/stores/shared/open.ts";
 import { generatedPages } from "../support/docs.ts";
 import golden from "../vectors/golden.json";
 
@@ -217,6 +220,13 @@ test.each([
   } finally {
     rmSync(folder, { recursive: true });
   }
+});
+
+test("the pages give the size of the shared file with the default sizes", () => {
+  const { sessionCache, ...sizes } = storeSettings(loadConfig({ env: {} }));
+  const mebibytes = Math.ceil(sharedFileBytes({ ...sizes, verifiedPeers: sessionCache }) / 2 ** 20);
+  expect(pageOf("src/app/README.md")).toContain(`about ${mebibytes} MiB with the default sizes`);
+  expect(pageOf("src/app/deploy/README.md")).toContain(`must have ${mebibytes} MiB free`);
 });
 
 test("the operators' page names the reasons of /readyz, and how long a key is published before it signs", () => {

@@ -3,7 +3,7 @@ import type { HostileInput } from "../../fuzz/hostile/input.ts";
 import { carries, requestOn, sentBytes, type Way } from "../../fuzz/hostile/ways.ts";
 import { BARE_CONNECTIONS, type WireInput } from "../../fuzz/hostile/wire-shapes.ts";
 import type { Figure } from "../benchmark.ts";
-import { machineFactor } from "./machine.ts";
+import { machineFactor } from "../machine.ts";
 import type { Cost, Subject } from "./subject.ts";
 
 /** Maximum CPU per request and counted failure. An uncompressed message counts as one failure, a long compressed one as several. */

@@ -1,5 +1,5 @@
-import { verifyingKey } from "../../../src/crypto/ed25519.ts";
-import { KeyRing } from "../../../src/crypto/key-ring.ts";
+import { verifyingKey } from "../../src/crypto/ed25519.ts";
+import { KeyRing } from "../../src/crypto/key-ring.ts";
 
 /** The absolute bounds are for a machine that verifies an Ed25519 signature in this time. */
 const REFERENCE_VERIFY_MICROS = 55;

@@ -74,7 +74,8 @@ export function resolveConfig(sources: ConfigSources = {}): Resolution {
     ...environment.problems,
     ...flags.problems,
     ...decoded.problems,
-    ...prefixProblems(settingOf("routes"), config["backend.route_prefixes"]),
+    // If the prefixes are rejected, the default prefixes would reject each route too.
+    ...(failed.has("backend.route_prefixes") ? [] : prefixProblems(settingOf("routes"), config["backend.route_prefixes"])),
     ...schemas.problems,
     // A source that could not be read may contain the settings that a rule would report as missing. So the rules are skipped.
     ...(file.isIncomplete || flags.isIncomplete ? [] : ruleViolations(config, { ...decoded, failed }, rules)),

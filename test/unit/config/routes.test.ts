@@ -159,6 +159,15 @@ describe("backend.route_prefixes", () => {
     expect(withPrefixes('["/"]', "/{id}")).toEqual([]);
   });
 
+  test("wrong prefixes are the only problem, however many routes there are", () => {
+    for (const wrong of ['route_prefixes = ["v2"]', 'route_prefixs = ["/v2/"]', 'route_prefixes = ["/v2/", "/v3"]']) {
+      const routes = ["a.b", "a.c"].map((type) => `[[routes]]\nmessage_type = "${type}"\nget = "/v2/${type}"`);
+      expect(toml("[backend]", wrong, ...routes)).toEqual([expect.stringMatching(/^backend\.route_prefix/)]);
+    }
+    const twice = toml("[backend]", 'route_prefixes = ["/v2/"]', "[[routes]]", "message_type = 'a.b'", "get = '/v3/x'");
+    expect(twice).toHaveLength(1);
+  });
+
   test("a prefix has a slash at both ends and plain segments", () => {
     for (const prefix of ["/v2", "v2/", "", "//", "/../", "/v2/{a}/", "/v2/*/", "https://backend/"]) {
       expect(toml("[backend]", `route_prefixes = ['${prefix}']`)[0]).toMatch(

@@ -13,6 +13,7 @@ export interface Seeds {
 
 const SEED_BYTES = 32;
 const EXPECTED = `expected base64 of the seed's ${SEED_BYTES} bytes; \`sallyport keygen\` makes one`;
+const OTHER_SEED = "expected a different seed; `sallyport keygen` makes one";
 const ROLES = ["current", "next", "previous"] as const;
 type Role = (typeof ROLES)[number];
 
@@ -31,7 +32,7 @@ export function loadSeeds(config: Config, readFile: (path: string) => string = (
       problems.push(messageOf(cause));
     }
   }
-  problems.push(...duplicates(seeds));
+  problems.push(...duplicates(seeds, config));
   if (problems.length > 0) throw new ConfigError(problems);
   return seeds;
 }
@@ -42,7 +43,6 @@ function loadSeed(config: Config, role: Role, readFile: (path: string) => string
     const text = config[`keys.${role}`];
     return text === undefined ? undefined : decodeSeed(text, `keys.${role}`);
   }
-  const origin = `keys.${role}_file (${pathShown(path)})`;
   let text: string;
   try {
     text = readFile(path);
@@ -51,7 +51,13 @@ function loadSeed(config: Config, role: Role, readFile: (path: string) => string
       `keys.${role}_file (${absolutePathShown(path)}): cannot be read: ${whyUnreadable(cause)}; \`sallyport keygen --out FILE\` makes a key file`,
     );
   }
-  return decodeSeed(text.trim(), origin);
+  return decodeSeed(text.trim(), originOf(config, role));
+}
+
+/** Returns the setting that contains the seed, and the file if there is one, such as `keys.next_file (next.key)`. */
+function originOf(config: Config, role: Role): string {
+  const path = config[`keys.${role}_file`];
+  return path === undefined ? `keys.${role}` : `keys.${role}_file (${pathShown(path)})`;
 }
 
 /** Decodes standard or URL-safe base64, with or without padding. Throws if the seed does not have 32 bytes. */
@@ -68,11 +74,11 @@ function decodeSeed(text: string, origin: string): Uint8Array {
  * Returns a problem for each seed that has two roles, such as current and next. With such a seed, the gateway would publish
  * the same public key twice.
  */
-function duplicates(seeds: Seeds): string[] {
+function duplicates(seeds: Seeds, config: Config): string[] {
   return ROLES.flatMap((role, index) =>
     ROLES.slice(0, index)
       .filter((earlier) => sameSeed(seeds[earlier], seeds[role]))
-      .map((earlier) => `keys.${role} is the same seed as keys.${earlier}, expected a different seed`),
+      .map((earlier) => `${originOf(config, role)}: is the same seed as ${originOf(config, earlier)}, ${OTHER_SEED}`),
   );
 }
 

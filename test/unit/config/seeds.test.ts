@@ -46,5 +46,13 @@ function unreadable(): never {
 
 test("the same seed in two roles is refused", () => {
   const config = loadWith(`keys.current=${SEED.toString("base64")}`, `keys.next=${SEED.toString("base64url")}`);
-  expect(() => loadSeeds(config)).toThrow("keys.next is the same seed as keys.current");
+  expect(() => loadSeeds(config)).toThrow("keys.next: is the same seed as keys.current, expected a different seed; `sallyport");
+  const files = loadWith(
+    "keys.current_file=a.key",
+    "keys.next_file=/b.key",
+    `keys.previous=${Buffer.alloc(32, 9).toString("base64")}`,
+  );
+  expect(() => loadSeeds(files, () => SEED.toString("base64"))).toThrow(
+    "keys.next_file (/b.key): is the same seed as keys.current_file (a.key), expected a different seed",
+  );
 });

@@ -55,9 +55,17 @@ export function openSharedMemory(config: Config, succession: Succession | undefi
  */
 function requireSameStores(config: Config, inheritance: Inheritance): void {
   if (identityOf(config) === inheritance.stores) return;
-  throw new UpgradeError(
-    "stores.kind, stores.shared_file, stores.redis.url or stores.redis.prefix was changed: restart the gateway instead",
-  );
+  throw new UpgradeError(`${changedSettings(config, inheritance)}: restart the gateway instead`);
+}
+
+/** Names the changed settings of the stores, such as `stores.redis.url was changed`. */
+function changedSettings(config: Config, { storeSettings }: Inheritance): string {
+  const keys = storesOf(config);
+  if (storeSettings === undefined) return `one of ${keys.join(", ")} was changed`;
+  const digests = digestsOf(config);
+  const changed = keys.filter((key) => digests[key] !== storeSettings[key]);
+  const [first = "", ...more] = changed.includes("stores.kind") ? ["stores.kind"] : changed;
+  return more.length === 0 ? `${first} was changed` : `${[first, ...more].join(" and ")} were changed`;
 }
 
 /** Throws `UpgradeError` if the open stores are not those of the predecessor, for example if the shared file was replaced. */
@@ -108,6 +116,7 @@ export function bequeath({ config, stores, memory, ports, admin, events }: Estat
     ports: { ...ports, admin: admin.address.port, publish: privateListener?.address.port },
     checkpoint: events.checkpoint(),
     stores: identityOf(config),
+    storeSettings: digestsOf(config),
     storesCreatedMs: finite(stores.replayCoverageStartMs),
     hasSharedMemory: memory !== undefined,
     hasAnswers: stores.memoryAnswers !== undefined,
@@ -119,11 +128,26 @@ export function ownAnswers({ memoryAnswers }: Stores, store: AnswerStore): OwnAn
   return memoryAnswers && { store, handOver: () => memoryAnswers.handOver() };
 }
 
-/** Returns an identity of the configured stores. It is a digest, because the URL of Redis may contain a password. */
+/** Returns an identity of the configured stores. */
 function identityOf(config: Config): string {
-  const { "stores.kind": kind, "stores.shared_file": file, "stores.redis.url": url, "stores.redis.prefix": prefix } = config;
-  const settings = kind === "redis" ? [kind, url, prefix] : [kind, file];
-  return createHash("sha256").update(JSON.stringify(settings)).digest("base64");
+  return digestOf(storesOf(config).map((key) => config[key]));
+}
+
+const MEMORY_SETTINGS = ["stores.kind", "stores.shared_file"] as const;
+const REDIS_SETTINGS = ["stores.kind", "stores.redis.url", "stores.redis.prefix"] as const;
+
+/** Returns the settings that select the stores of this configuration. */
+function storesOf(config: Config): readonly ((typeof MEMORY_SETTINGS)[number] | (typeof REDIS_SETTINGS)[number])[] {
+  return config["stores.kind"] === "redis" ? REDIS_SETTINGS : MEMORY_SETTINGS;
+}
+
+function digestsOf(config: Config): Readonly<Record<string, string>> {
+  return Object.fromEntries([...MEMORY_SETTINGS, ...REDIS_SETTINGS].map((key) => [key, digestOf([config[key]])]));
+}
+
+/** Values of settings are sent as digests, because the URL of Redis may contain a password. */
+function digestOf(values: readonly unknown[]): string {
+  return createHash("sha256").update(JSON.stringify(values)).digest("base64");
 }
 
 function finite(ms: number): number | undefined {

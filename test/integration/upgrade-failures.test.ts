@@ -6,6 +6,7 @@ import { createConnectTransport } from "@connectrpc/connect-node";
 import { EventSubscriber } from "../support/event-subscriber.ts";
 import { send, signKeyed } from "../support/keyed-commands.ts";
 import { runCommand } from "../support/process.ts";
+import { NO_REDIS, TestRedis } from "../support/redis.ts";
 import { SERVE_ENV } from "../support/serve-settings.ts";
 import { until } from "../support/until.ts";
 import { UpgradableGateway } from "../support/upgradable-gateway.ts";
@@ -99,10 +100,30 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "an upgrade fails, and the
 
   test("if it would use other stores", async () => {
     const gateway = await start();
+    const refused = (changed: string) => `exit code 1: ${changed}: restart the gateway instead`;
     await gateway.configure({ "stores.shared_file": join(gateway.folder, "stores") });
-    expect((await gateway.upgrade()).err).toContain("stores.shared_file, stores.redis.url or stores.redis.prefix was changed");
-    await gateway.configure({ "stores.shared_file": "", "buckets.entries_max": "5000" });
+    expect((await gateway.upgrade()).err).toContain(refused("stores.shared_file was changed"));
+    await gateway.configure({ "stores.kind": "redis", "stores.redis.url": "redis://127.0.0.1:1" });
+    expect((await gateway.upgrade()).err).toContain(refused("stores.kind was changed"));
+    await expectServing(gateway);
   }, 30_000);
+
+  test.skipIf(NO_REDIS !== undefined)(
+    `if it would use another Redis or prefix; no password is shown${NO_REDIS === undefined ? "" : ` (skipped: ${NO_REDIS})`}`,
+    async () => {
+      const redis = await TestRedis.start();
+      opened.defer(() => redis.kill());
+      const gateway = await start({ "stores.kind": "redis", "stores.redis.url": redis.url });
+      await gateway.configure({ "stores.redis.prefix": "other" });
+      expect((await gateway.upgrade()).err).toContain(": stores.redis.prefix was changed: restart");
+      await gateway.configure({ "stores.redis.url": "redis://u:hunter2@127.0.0.1:1" });
+      const { err } = await gateway.upgrade();
+      expect(err).toContain(": stores.redis.url and stores.redis.prefix were changed: restart");
+      expect(err + gateway.stderr()).not.toContain("hunter2");
+      await expectServing(gateway);
+    },
+    60_000,
+  );
 
   test.each(["memory", "a shared file"])(
     "if the sizes of the stores in %s have changed",

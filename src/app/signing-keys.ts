@@ -1,14 +1,13 @@
 import type { Config } from "../config/schema.ts";
 import { loadSeeds } from "../config/seeds.ts";
 import type { Clock } from "../core/clock.ts";
+import { KEY_SET_AGE_MS_MAX } from "../core/keys.ts";
 import type { Log } from "../core/telemetry.ts";
 import { KeyRing, type KeySeeds } from "../crypto/key-ring.ts";
 import type { Commit, ReloadPart } from "./reload.ts";
 
 /** Interval at which `keys.rotate_at` is compared with the clock, in ms. */
 const CHECK_MS = 1000;
-/** Clients may cache the key set for this time, in ms (proto/README.md, "Public REST"). */
-const CACHED_MS_MAX = 300_000;
 
 interface SigningKeysParts {
   readonly clock: Clock;
@@ -59,6 +58,7 @@ export class SigningKeys implements ReloadPart {
     return () => {
       this.#settings = settings;
       this.#use(ring);
+      this.#warnOfEarlyRotation();
     };
   }
 
@@ -86,7 +86,23 @@ export class SigningKeys implements ReloadPart {
     this.#note(nowMs);
     if (!isChanged) return;
     log?.info("signing key changed", { key_id: ring.keyId });
-    if (publishedMs < CACHED_MS_MAX) log?.warn("signing key not published for long enough", { published_ms: publishedMs });
+    if (publishedMs < KEY_SET_AGE_MS_MAX) log?.warn("signing key not published for long enough", { published_ms: publishedMs });
+  }
+
+  /** Logs a warning if clients may not know the next key yet when it begins to sign. */
+  #warnOfEarlyRotation(): void {
+    const { log, clock } = this.#parts;
+    const { seeds, rotateAtMs } = this.#settings;
+    const untilRotationMs = rotateAtMs - clock.now();
+    if (seeds.next === undefined || !(untilRotationMs > 0)) return;
+    const { keyId } = new KeyRing({ current: seeds.next });
+    const publishedMs = clock.monotonic() + untilRotationMs - (this.#publishedMs.get(keyId) ?? 0);
+    if (publishedMs >= KEY_SET_AGE_MS_MAX) return;
+    log?.warn("signing key rotation too early", {
+      rotate_at: new Date(rotateAtMs).toISOString(),
+      published_ms: Math.round(publishedMs),
+      expected_ms: KEY_SET_AGE_MS_MAX,
+    });
   }
 
   #note(nowMs: number): void {

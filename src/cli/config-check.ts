@@ -4,10 +4,13 @@ import { openSecretFiles } from "../app/secret-files.ts";
 import { startProblems } from "../app/start-checks.ts";
 import { type Resolution, resolveConfig } from "../config/load.ts";
 import { requireBackend, SERVE_RULES } from "../config/rules.ts";
+import { earlyRotationMs } from "../config/rules-keys.ts";
 import { unusedSetting } from "../config/rules-push.ts";
 import type { ConfigKey } from "../config/schema.ts";
 import { originOf } from "../config/source.ts";
 import type { Environment } from "../config/source-environment.ts";
+import { systemClock } from "../core/clock.ts";
+import { KEY_SET_AGE_MS_MAX } from "../core/keys.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import type { Output } from "./output/output.ts";
 import { printable } from "./output/printable.ts";
@@ -61,6 +64,7 @@ function warningsOf({ config, settings, secretConfigFile }: CheckedConfig): read
     return `${key}${setting === undefined ? unset : ` (${originOf(setting)})`}`;
   };
   const unused = unusedSetting(config);
+  const rotationMs = earlyRotationMs(config, systemClock.now());
   return [
     ...openSecretFiles(config, secretConfigFile).map(
       ({ setting, file, mode, accessibleTo }) =>
@@ -73,6 +77,11 @@ function warningsOf({ config, settings, secretConfigFile }: CheckedConfig): read
     ...(unused === undefined
       ? []
       : [`${placed(unused.key, "")}: unused, because push.source is ${unused.source}: ${unused.instead}`]),
+    ...(rotationMs === undefined
+      ? []
+      : [
+          `${placed("keys.rotate_at", "")}: is in ${Math.ceil(rotationMs / 1000)} s, but clients may cache the public keys for ${KEY_SET_AGE_MS_MAX / 1000} s; choose a later time, unless every gateway has the next key already`,
+        ]),
   ];
 }
 

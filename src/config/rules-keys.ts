@@ -1,4 +1,15 @@
+import { KEY_SET_AGE_MS_MAX } from "../core/keys.ts";
 import type { Rule } from "./rule.ts";
+import type { Config } from "./schema.ts";
+
+/**
+ * Returns the time until `keys.rotate_at`, in ms, if it is shorter than the time for which clients may cache the public keys. If the
+ * next key is new, those clients would not know it.
+ */
+export function earlyRotationMs(config: Config, nowMs: number): number | undefined {
+  const leftMs = Date.parse(config["keys.rotate_at"] ?? "") - nowMs;
+  return leftMs > 0 && leftMs < KEY_SET_AGE_MS_MAX ? leftMs : undefined;
+}
 
 export const KEY_RULES: readonly Rule[] = [
   {

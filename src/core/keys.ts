@@ -13,6 +13,9 @@ export const PUBLIC_KEY_BYTES = { EdDSA: 32, ES256: 65 } as const satisfies Reco
 /** The size of a signature in bytes: an Ed25519 signature (RFC 8032 5.1), or R ‖ S of ECDSA on P-256. */
 export const SIGNATURE_BYTES = 64;
 
+/** Clients may cache the gateway's public keys for this time, in ms (proto/README.md, "Public REST"). */
+export const KEY_SET_AGE_MS_MAX = 300_000;
+
 /**
  * Returns the algorithm that the JSON member `client_key_algorithm` names. If the member is missing, returns the default. For
  * any other value, such as `null` or another spelling, returns `undefined`.

@@ -1,4 +1,5 @@
 import type { HttpCall, HttpEndpoint } from "../../core/http-endpoint.ts";
+import { KEY_SET_AGE_MS_MAX } from "../../core/keys.ts";
 import { jsonReply, RestError } from "../../core/rest-reply.ts";
 import { chargePublic, classDemand, type PublicChargePorts } from "./public-budgets.ts";
 import { loggedEndpoint, type RestLogParts } from "./rest-log.ts";
@@ -31,7 +32,7 @@ function charged({ path, serve }: HttpEndpoint, ports: PublicChargePorts): HttpE
 }
 
 /** The `Cache-Control` header of the public keys. They may be cached, because a key is published before it signs. */
-const MAX_AGE = "public, max-age=300";
+const MAX_AGE = `public, max-age=${KEY_SET_AGE_MS_MAX / 1000}`;
 
 /** Returns the gateway's public keys as JWKS. Throws RestError. */
 async function servePublicKeys({ request, peer }: HttpCall, jwks: object, ports: PublicChargePorts): Promise<Response> {

@@ -84,6 +84,22 @@ describe("config check", () => {
     );
   });
 
+  test("a rotation within the next five minutes is a warning, because clients may not know the next key", async () => {
+    goodFiles();
+    file("next.key", Buffer.alloc(32, 7).toString("base64"), 0o600);
+    const check = async (seconds: number) => {
+      const rotateAt = new Date(Date.now() + seconds * 1000).toISOString();
+      const flags = `--set keys.next_file=next.key --set keys.rotate_at=${rotateAt}`;
+      return await shell.run(`sallyport config check --config gateway.toml ${flags}`);
+    };
+    const soon = await check(120);
+    expect(soon.code).toBe(0);
+    expect(soon.out).toMatch(
+      /^warning {2}keys\.rotate_at \(flag --set\): is in (1[012]\d|\d\d) s, but clients may cache the public keys for 300 s; choose a later time, unless every gateway has the next key already\n/,
+    );
+    for (const seconds of [-120, 900]) expect((await check(seconds)).out).toStartWith("ok ");
+  }, 60_000);
+
   test.each([
     ["sallyport config", "check|print|schema is missing"],
     ["sallyport config check a.toml --config b.toml", "the configuration file is given twice"],

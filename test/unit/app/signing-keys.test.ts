@@ -69,6 +69,22 @@ test("a reload rotates without keys.rotate_at; a key that clients cannot know ye
   expect(lines).toEqual(["signing key changed", "signing key changed", "signing key not published for long enough"]);
 });
 
+test("a reload warns of a keys.rotate_at before clients can know the next key", () => {
+  const rotateIn = (ms: number) => ({ "keys.rotate_at": new Date(START_MS + ms).toISOString() });
+  const WARNING = "signing key rotation too early";
+  const current = { "keys.current": seed(1) };
+  const { keys, clock, lines } = open(current);
+  keys.prepare(load({ ...current, "keys.next": seed(2), ...rotateIn(300_000) }))();
+  expect(lines).toEqual([]);
+  keys.prepare(load({ ...current, "keys.next": seed(3), ...rotateIn(299_999) }))();
+  expect(lines).toEqual([WARNING]);
+  clock.advance(200_000);
+  keys.prepare(load({ ...current, "keys.next": seed(3), ...rotateIn(300_000) }))();
+  expect(lines).toEqual([WARNING]);
+  keys.prepare(load({ ...current, "keys.next": seed(4), ...rotateIn(300_000) }))();
+  expect(lines).toEqual([WARNING, WARNING]);
+});
+
 test("preparing changes nothing, and a bad key is refused", () => {
   const { keys } = open({ "keys.current": seed(1) });
   keys.prepare(load({ "keys.current": seed(2) }));

@@ -11,9 +11,12 @@ export const probeBackend: Probe = async (config, { clock, timeoutMs }) => {
   const { tls, authorization } = readIdentity(credentials);
   const pattern = new PathPattern(config["backend.session_path"]);
   const lookUpPath = pattern.expand(new Map([["device_session_id", crypto.randomUUID()]]));
-  const findings = rows.map(async ({ name, url }): Promise<readonly Finding[]> => {
-    const probe = await probeRest({ url, lookUpPath, authorization, timeoutMs, tls });
-    const setting = config["backend.url"] === undefined ? `upstreams ${name}` : "backend.url";
+  const tokenSetting = config["backend.token_file"] === undefined ? "backend.token" : "backend.token_file";
+  const findings = rows.map(async ({ name, url }, index): Promise<readonly Finding[]> => {
+    const isListed = config["backend.url"] === undefined;
+    const urlSetting = isListed ? `upstreams[${index}].url` : "backend.url";
+    const probe = await probeRest({ url, urlSetting, tokenSetting, lookUpPath, authorization, timeoutMs, tls });
+    const setting = isListed ? `upstreams ${name}` : urlSetting;
     const found = findingOf(setting, new URL(url).origin, probe);
     return probe.dateMs === undefined ? [found] : [found, clockFinding(new URL(url).host, probe.dateMs, config, clock)];
   });

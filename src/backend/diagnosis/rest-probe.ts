@@ -5,6 +5,10 @@ import { type ProbeTls, type ServerFacts, serverFacts } from "./server-facts.ts"
 export interface RestProbeOptions {
   /** The base URL of one upstream. */
   readonly url: string;
+  /** The setting that contains the URL, such as `backend.url` or `upstreams[1].url`. */
+  readonly urlSetting: string;
+  /** The setting that contains the token of the gateway. */
+  readonly tokenSetting: string;
   /** The path of a session look-up for a session that does not exist. */
   readonly lookUpPath: string;
   /** The value of the header `Authorization`. */
@@ -42,7 +46,7 @@ export async function probeRest(options: RestProbeOptions): Promise<RestProbe> {
   // Many TLS servers answer 400 in plain text or HTML if they get an HTTP request without TLS.
   const isPlainToTls = lookUp.status === 400 && !isJson(lookUp);
   const hint = isPlainToTls ? await hintOf(options) : undefined;
-  return { problem: hint ?? problem, doubt: isSameAnswer(lookUp, unknown) ? SAME_ANSWER : undefined, dateMs };
+  return { problem: hint ?? problem, doubt: isSameAnswer(lookUp, unknown) ? sameAnswer(options) : undefined, dateMs };
 }
 
 async function ask(path: string, { url, authorization, timeoutMs, tls = {} }: RestProbeOptions): Promise<Answer | undefined> {
@@ -81,27 +85,30 @@ function isJson({ headers, body }: Answer): boolean {
   return isJsonType(headers.get("content-type")) && parseJsonObject(utf8Text(body)) !== undefined;
 }
 
-function problemOf(lookUp: Answer, unknown: Answer | undefined, { authorization }: RestProbeOptions): string | undefined {
+function problemOf(lookUp: Answer, unknown: Answer | undefined, options: RestProbeOptions): string | undefined {
+  const { authorization, urlSetting, tokenSetting } = options;
   const { status, headers } = lookUp;
   if (status === 404 && isJson(lookUp)) return undefined;
   if (status === 401 || status === 403) {
     return authorization === undefined
-      ? `it asks for a token (HTTP ${status}); set backend.token`
-      : `it refuses the gateway's token (HTTP ${status}); compare backend.token with what the backend expects`;
+      ? `it asks for a token (HTTP ${status}); set ${tokenSetting}`
+      : `it refuses the gateway's token (HTTP ${status}); compare ${tokenSetting} with what the backend expects`;
   }
   if (status >= 300 && status < 400)
-    return `it redirects to ${targetOf(headers)} (HTTP ${status}); write the final address in backend.url`;
+    return `it redirects to ${targetOf(headers)} (HTTP ${status}); write the final address in ${urlSetting}`;
   if (isHtml(lookUp) && (unknown === undefined || isHtml(unknown))) {
-    return `it answers with an HTML page (HTTP ${status}); backend.url must name the backend's REST interface, not a web site or a proxy's login page`;
+    return `it answers with an HTML page (HTTP ${status}); ${urlSetting} must name the backend's REST interface, not a web site or a proxy's login page`;
   }
   if (status >= 500) return `the session look-up failed (HTTP ${status}); look into the backend's log`;
   const expected = "expected 404 with a JSON object for a session that does not exist";
   if (status === 404)
-    return `the session look-up answers 404 without a JSON object, ${expected}; correct backend.session_path, or a path in backend.url`;
+    return `the session look-up answers 404 without a JSON object, ${expected}; correct backend.session_path, or a path in ${urlSetting}`;
   return `the session look-up answers HTTP ${status}, ${expected}`;
 }
 
-const SAME_ANSWER = `the look-up of an unknown session gets the same answer as a path that does not exist (${UNKNOWN_PATH}); are backend.session_path and the path of backend.url right?`;
+function sameAnswer({ urlSetting }: RestProbeOptions): string {
+  return `the look-up of an unknown session gets the same answer as a path that does not exist (${UNKNOWN_PATH}); are backend.session_path and the path of ${urlSetting} right?`;
+}
 
 /**
  * Whether both answers are equal. The path of the look-up may then be wrong, because many frameworks answer each unknown path with
@@ -124,30 +131,32 @@ async function unanswered(options: RestProbeOptions): Promise<string> {
   return (await hintOf(options)) ?? `it does not answer HTTP/1.1 within ${options.timeoutMs} ms; look into the backend's log`;
 }
 
-async function hintOf({ url, timeoutMs, tls }: RestProbeOptions): Promise<string | undefined> {
+async function hintOf({ url, urlSetting, timeoutMs, tls }: RestProbeOptions): Promise<string | undefined> {
   const facts = await serverFacts(url, { timeoutMs, tls });
-  if (facts.unreachable !== undefined) return unreachableText(facts.unreachable, "backend.url");
-  return url.startsWith("https:") ? hintForTls(facts) : hintForPlain(facts);
+  if (facts.unreachable !== undefined) return unreachableText(facts.unreachable, urlSetting);
+  return url.startsWith("https:") ? hintForTls(facts, urlSetting) : hintForPlain(facts, urlSetting);
 }
 
-const SWAPPED = "is it the push service, and are backend.url and push.url swapped?";
+function swapped(urlSetting: string): string {
+  return `is it the push service, and are ${urlSetting} and push.url swapped?`;
+}
 
-function hintForTls({ tls, speaksHttp1, speaksH2c }: ServerFacts): string | undefined {
+function hintForTls({ tls, speaksHttp1, speaksH2c }: ServerFacts, urlSetting: string): string | undefined {
   if (tls === undefined) {
-    if (speaksHttp1) return "it does not use TLS; write http:// instead of https:// in backend.url";
+    if (speaksHttp1) return `it does not use TLS; write http:// instead of https:// in ${urlSetting}`;
     return speaksH2c
-      ? `it speaks only HTTP/2, and without TLS; ${SWAPPED}`
+      ? `it speaks only HTTP/2, and without TLS; ${swapped(urlSetting)}`
       : "it does not answer the TLS handshake; is the port right?";
   }
   if (tls.problem !== undefined) return certificateProblem(tls.problem, "backend.ca_file");
-  return tls.alpn === "h2" ? `it offers only HTTP/2 over TLS; ${SWAPPED}` : undefined;
+  return tls.alpn === "h2" ? `it offers only HTTP/2 over TLS; ${swapped(urlSetting)}` : undefined;
 }
 
-function hintForPlain({ tls, speaksHttp1, speaksH2c }: ServerFacts): string | undefined {
-  if (tls !== undefined) return "it uses TLS; write https:// instead of http:// in backend.url";
+function hintForPlain({ tls, speaksHttp1, speaksH2c }: ServerFacts, urlSetting: string): string | undefined {
+  if (tls !== undefined) return `it uses TLS; write https:// instead of http:// in ${urlSetting}`;
   if (speaksHttp1) return undefined;
   return speaksH2c
-    ? `it speaks only HTTP/2; ${SWAPPED}`
+    ? `it speaks only HTTP/2; ${swapped(urlSetting)}`
     : "it accepts connections, but does not speak HTTP; is the port right?";
 }
 

@@ -169,7 +169,31 @@ test("each upstream has its own line, and backend.ca_file makes a certificate tr
   const settings = { "backend.url": "", upstreams: JSON.stringify(rows), "backend.ca_file": trusted.certificateFile };
   const { of } = await probe(settings);
   expect(of("upstreams new")).toEqual([`ok       upstreams new: https://127.0.0.1:${server.port} answers the session look-up`]);
-  expect(of("upstreams old")[0]).toContain("no server listens there (ECONNREFUSED)");
+  expect(of("upstreams old")).toEqual([
+    "error    upstreams old: http://127.0.0.1:1: no server listens there (ECONNREFUSED); start it, or correct upstreams[1].url",
+  ]);
+});
+
+test("no line about an upstream names backend.url, and one about a token in a file names backend.token_file", async () => {
+  const tokenFile = join(shell.folder, "backend.token");
+  writeFileSync(tokenFile, "hunter2", { mode: 0o600 });
+  const redirect = { status: 301, headers: { location: "https://b.example/" }, body: "" };
+  const servers = await Promise.all([
+    wrong("HTTP/1.1", HTML),
+    wrong("HTTP/1.1", JSON_404),
+    wrong("HTTP/1.1", redirect),
+    wrong("HTTP/1.1", { status: 404, headers: {}, body: "" }),
+    wrong("HTTP/1.1", { status: 403, headers: {}, body: "" }),
+    wrong("HTTP/1.1 over TLS"),
+    wrong("h2c"),
+  ]);
+  const rows = servers.map(({ port }, index) => ({ name: `u${index}`, url: `http://127.0.0.1:${port}` }));
+  const settings = { "backend.url": "", upstreams: JSON.stringify(rows), "backend.token_file": tokenFile };
+  const { lines } = await probe(settings);
+  const about = lines.filter((line) => / upstreams u\d: /.test(line));
+  expect(about.join("\n")).not.toContain("backend.url");
+  for (const index of [0, 1, 2, 3, 5, 6]) expect(about[index]).toContain(`upstreams[${index}].url`);
+  expect(about[4]).toContain("compare backend.token_file with what the backend expects");
 });
 
 describe("addresses", () => {

@@ -2,6 +2,7 @@ import Ajv2020, { type FuncKeywordDefinition, type ValidateFunction } from "ajv/
 import type { FlatSchema } from "../core/flat-schema.ts";
 import { isJsonObject } from "../core/json-body.ts";
 import { forCompiler, type SchemaWork, STEPS_KEYWORD } from "./compiler-input.ts";
+import { isMultipleOf } from "./decimal-multiple.ts";
 import { areDistinct } from "./distinct-items.ts";
 import { Evaluation, inside, type PlacedSchema, type SchemaValidity } from "./evaluated.ts";
 import { type LinearPattern, linearPattern } from "./linear-pattern.ts";
@@ -20,6 +21,7 @@ const CHARACTERS_PER_STEP = 64;
  * - Patterns match in linear time.
  * - `uniqueItems` sorts the items.
  * - `enum` searches a hash table.
+ * - `multipleOf` divides decimals, not doubles.
  */
 export class Compiler implements SchemaValidity {
   readonly #ajv: Ajv2020;
@@ -45,6 +47,7 @@ export class Compiler implements SchemaValidity {
     });
     this.#replace({ keyword: "enum", compile: (values: unknown[]) => isOneOf(values, steps) });
     this.#replace({ keyword: "const", compile: (value: unknown) => isOneOf([value], steps) });
+    this.#replace({ keyword: "multipleOf", type: "number", compile: (divisor: number) => isMultipleOf(divisor, steps) });
     this.#replace({
       keyword: "uniqueItems",
       type: "array",

@@ -195,3 +195,9 @@ test("the pointer names the place: a missing, an additional, an unevaluated and 
   expect(checked(schema, '{"other":1}')).toEqual({ pointer: "/other", keyword: "unevaluatedProperties" });
   expect(checked(false, "1")).toEqual({ pointer: "", keyword: "false" });
 });
+
+test("many divisions of numbers with far exponents take bounded time", () => {
+  const numbers = Array.from({ length: 20_000 }, () => "1.7976931348623157e308").join(",");
+  const allOf = Array.from({ length: 400 }, () => ({ multipleOf: 5e-324 }));
+  expect(checked({ items: { allOf } }, `[${numbers}]`)).toEqual(STEPS);
+});

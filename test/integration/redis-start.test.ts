@@ -49,6 +49,17 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "with a real Redis", () => {
     ["a server with another password", { args: ["--requirepass", "other"] }, "the user name or password is wrong (WRONGPASS)"],
     ["a replica", { args: ["--replicaof", "127.0.0.1", "1", ...ANY_PASSWORD] }, "give the address of its master"],
   ];
+  test("a key that another program has written stops the start with a one-line error and advice", async () => {
+    const redis = await TestRedis.start();
+    await redis.ask("SET", "sallyport:continuity", "x");
+    const { code, stderr } = await serveWith(redis.url);
+    await redis.close();
+    expect(code).toBe(1);
+    expect(stderr).toBe(
+      `sallyport: the Redis at 127.0.0.1:${redis.port} cannot be used: WRONGTYPE: another program has written a key of the gateway as another type; delete the key, or set another stores.redis.prefix\n`,
+    );
+  });
+
   for (const [name, options, advice] of cases) {
     test(`${name} stops the start with a one-line error and advice`, async () => {
       const redis = await TestRedis.start(options);

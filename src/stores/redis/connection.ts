@@ -25,6 +25,9 @@ const PROBE_TIMEOUT_MS = 1500;
 const CALLS_MAX = 16_384;
 /** The error replies after which the gateway closes the connection: the server became a replica, or its password changed. */
 const WRONG_SERVER = /^(READONLY|NOAUTH|WRONGPASS)\b/;
+/** The message of Redis names a script instead of the key. */
+const WRONG_TYPE =
+  "WRONGTYPE: another program has written a key of the gateway as another type; delete the key, or set another stores.redis.prefix";
 /**
  * The error codes that `onError` gets unchanged (Redis protocol, "Simple errors"). All other codes become `other`, so that the
  * metric of Redis errors has few label values.
@@ -131,7 +134,8 @@ export class RedisConnection {
     const message = messageOf(error);
     if (this.#lost === undefined) this.#count(message);
     if (WRONG_SERVER.test(message)) this.lose(message);
-    return new RedisUnavailable(this.#lost ?? message, { cause: error });
+    const explained = /^WRONGTYPE\b/.test(message) ? WRONG_TYPE : message;
+    return new RedisUnavailable(this.#lost ?? explained, { cause: error });
   }
 
   /** Reports the code in an error message to `onError`. Omits NOSCRIPT, because `Script` then sends the text of the script. */

@@ -226,6 +226,7 @@ test("the pages give the size of the shared file with the default sizes", () => 
   const { sessionCache, ...sizes } = storeSettings(loadConfig({ env: {} }));
   const mebibytes = Math.ceil(sharedFileBytes({ ...sizes, verifiedPeers: sessionCache }) / 2 ** 20);
   expect(pageOf("src/app/README.md")).toContain(`about ${mebibytes} MiB with the default sizes`);
+  expect(pageOf("src/config/README.md")).toContain(`With the default settings, the file needs about ${mebibytes} MiB.`);
   expect(pageOf("src/app/deploy/README.md")).toContain(`must have ${mebibytes} MiB free`);
 });
 

@@ -5,7 +5,7 @@ import type { FromWorker, ToWorker } from "../workers/messages.ts";
 
 /**
  * The version of the messages between a gateway process and its successor. The two processes may run different releases of the
- * gateway. Increase the version whenever a message changes.
+ * gateway. Increase the version whenever a message changes. A new optional member needs no new version.
  */
 export const UPGRADE_PROTOCOL = 1;
 

@@ -49,8 +49,8 @@ function hintOfAnswer({ code, rawMessage }: ConnectError, { url, hasToken }: Fee
 
 function tokenHint(hasToken: boolean): string {
   return hasToken
-    ? "the backend refuses the gateway's token; compare backend.token with what the backend expects"
-    : "the backend asks for a token; set backend.token";
+    ? "the backend refuses the gateway's token; compare backend.token or backend.token_file with what the backend expects"
+    : "the backend asks for a token; set backend.token or backend.token_file";
 }
 
 /** Errors that name their cause, such as a server that does not run, or a host name that does not exist. */

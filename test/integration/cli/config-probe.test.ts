@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
+import { createServer as createHttp2Server } from "node:http2";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { runProbes } from "../../../src/app/probe/run.ts";
@@ -194,6 +195,22 @@ test("no line about an upstream names backend.url, and one about a token in a fi
   expect(about.join("\n")).not.toContain("backend.url");
   for (const index of [0, 1, 2, 3, 5, 6]) expect(about[index]).toContain(`upstreams[${index}].url`);
   expect(about[4]).toContain("compare backend.token_file with what the backend expects");
+});
+
+test("the push service gets the token of backend.token_file", async () => {
+  const tokenFile = join(shell.folder, "backend.token");
+  writeFileSync(tokenFile, "hunter2\n", { mode: 0o600 });
+  const seen: unknown[] = [];
+  const server = createHttp2Server(({ headers }, response) => {
+    seen.push(headers.authorization);
+    response.writeHead(403).end();
+  });
+  const [port = 0] = await freePorts(1);
+  await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
+  opened.push({ stop: () => server.close() });
+  const { of } = await probe({ "push.url": `http://127.0.0.1:${port}`, "backend.token_file": tokenFile });
+  expect(of("push.url")[0]).toContain("the backend refuses the gateway's token; compare backend.token or backend.token_file");
+  expect(seen).toContain("Bearer hunter2");
 });
 
 describe("addresses", () => {

@@ -55,8 +55,8 @@ describe.each<PushProtocol>(["grpc", "connect", "grpc-web"])("push.protocol = %s
   test.each<[string, FixedAnswer, string]>([
     ["an HTML page", HTML, "the server answers with an HTML page"],
     ["404", JSON_404, "the server has no service sallyport.v1.Push; push.url must name the backend's push service"],
-    ["401", status(401), "the backend asks for a token; set backend.token"],
-    ["403", status(403), "the backend asks for a token; set backend.token"],
+    ["401", status(401), "the backend asks for a token; set backend.token or backend.token_file"],
+    ["403", status(403), "the backend asks for a token; set backend.token or backend.token_file"],
     ["a redirect", status(302), "the server redirects"],
     ["JSON", { ...JSON_404, status: 200 }, "the answer is not of the protocol push.protocol"],
   ])("an HTTP/2 server that answers %s", async (_, answer, hint) => {
@@ -67,7 +67,7 @@ describe.each<PushProtocol>(["grpc", "connect", "grpc-web"])("push.protocol = %s
 test("a refused token is told from a missing one", async () => {
   const port = await start("h2c", { status: 401, headers: {}, body: "" });
   expect(await hintFor(`http://127.0.0.1:${port}`, "grpc", "hunter2")).toBe(
-    "the backend refuses the gateway's token; compare backend.token with what the backend expects",
+    "the backend refuses the gateway's token; compare backend.token or backend.token_file with what the backend expects",
   );
 });
 

@@ -48,7 +48,10 @@ export function isUsed({ status }: HttpAnswer): boolean {
 export function readBody(response: Response, bytesMax: number): Promise<Uint8Array> {
   const { headers } = response;
   const [coding] = codingsOf(headers.get("content-encoding"));
-  if (coding !== undefined) throw ownFault(`content-encoding ${coding}`);
+  if (coding !== undefined) throw ownFault(`the body is compressed: content-encoding ${coding}`);
+  // Bun 1.4.5 decodes only the coding `chunked`, and leaves all others in the body.
+  const transferCoding = codingsOf(headers.get("transfer-encoding")).find((name) => name !== "chunked");
+  if (transferCoding !== undefined) throw ownFault(`the body is compressed: transfer-encoding ${transferCoding}`);
   const length = headers.get("content-length");
   if (length !== null && Number(length) > bytesMax) throw tooLong(bytesMax);
   if (length !== null && !headers.has("transfer-encoding")) return response.bytes();

@@ -10,7 +10,7 @@ import {
   type YAMLError,
   type YAMLMap,
 } from "yaml";
-import { findJsonError } from "./json-syntax.ts";
+import { findJsonError, positionAt } from "../core/json-syntax.ts";
 import { LineIndex } from "./line-index.ts";
 import { type DuplicateKey, type ParsedText, ParseError } from "./parsed-text.ts";
 import type { ValuePath } from "./value-path.ts";
@@ -47,8 +47,7 @@ export function parseJson(text: string): ParsedText {
 function notJson(text: string): ParseError {
   const error = findJsonError(text);
   if (error === undefined) return new ParseError("not JSON");
-  const before = text.slice(0, error.offset).split("\n");
-  return new ParseError(`not JSON: ${error.advice}`, { line: before.length, column: (before.at(-1) ?? "").length + 1 });
+  return new ParseError(`not JSON: ${error.advice}`, positionAt(text, error.offset));
 }
 
 function parse(text: string, format: "YAML" | "JSON"): { document: Document; lines: LineCounter } {

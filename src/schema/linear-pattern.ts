@@ -37,15 +37,17 @@ export function linearPattern(pattern: string, steps: Steps): LinearPattern {
 }
 
 function compile(pattern: string): RE2JS {
-  if (pattern.length > PATTERN_CHARS_MAX) throw new SchemaProblem(`a pattern is longer than ${PATTERN_CHARS_MAX} characters`);
+  if (pattern.length > PATTERN_CHARS_MAX)
+    throw new SchemaProblem(`a pattern is longer than ${PATTERN_CHARS_MAX} characters`, pattern);
   const compiled = tryCompile(pattern);
   if (compiled === undefined) {
     throw new SchemaProblem(
       `the pattern ${JSON.stringify(pattern)} is wrong or not supported: it must match in linear time, without back-references and look-around`,
+      pattern,
     );
   }
   if (compiled.programSize() > PROGRAM_MAX)
-    throw new SchemaProblem(`the pattern ${JSON.stringify(pattern)} is too complex: its repetitions are too large`);
+    throw new SchemaProblem(`the pattern ${JSON.stringify(pattern)} is too complex: its repetitions are too large`, pattern);
   return compiled;
 }
 

@@ -1,6 +1,7 @@
 import { messageOf } from "../core/cause.ts";
 import type { FlatSchema } from "../core/flat-schema.ts";
 import { isJsonObject, parseJson } from "../core/json-body.ts";
+import { findJsonError, positionAt } from "../core/json-syntax.ts";
 import { flatten } from "./flat-schema.ts";
 import { METASCHEMAS } from "./metaschemas.ts";
 import { PayloadSchema } from "./payload-schema.ts";
@@ -50,8 +51,16 @@ export class SchemaFiles {
       return schema;
     } catch (cause) {
       if (!(cause instanceof SchemaProblem)) throw cause;
-      throw new SchemaProblem(cause.message.replaceAll(DEFAULT_BASE, ""));
+      throw new SchemaProblem(this.#fileOf(cause.wrongText) + cause.message.replaceAll(DEFAULT_BASE, ""));
     }
+  }
+
+  /** Returns the first file that has this text, as a prefix of a message. Returns an empty text if there is none. */
+  #fileOf(text: string | undefined): string {
+    if (text === undefined) return "";
+    const source = JSON.stringify(text);
+    const [path] = [...this.#documents].find(([, value]) => JSON.stringify(value).includes(source)) ?? [];
+    return path === undefined ? "" : `${path}: `;
   }
 
   #load(uri: string): unknown {
@@ -73,10 +82,17 @@ export class SchemaFiles {
     }
     if (text.length > FILE_CHARS_MAX) throw new SchemaProblem(`${path}: more than ${FILE_CHARS_MAX} characters`);
     const value = parseJson(text);
-    if (value === undefined) throw new SchemaProblem(`${path}: not JSON`);
+    if (value === undefined) throw notJson(path, text);
     requireValid(path, text, value);
     return value;
   }
+}
+
+function notJson(path: string, text: string): SchemaProblem {
+  const error = findJsonError(text);
+  if (error === undefined) return new SchemaProblem(`${path}: not JSON`);
+  const { line, column } = positionAt(text, error.offset);
+  return new SchemaProblem(`${path}: line ${line}, column ${column}: not JSON: ${error.advice}`);
 }
 
 const METASCHEMA = "https://json-schema.org/draft/2020-12/schema";
@@ -90,10 +106,13 @@ function requireValid(path: string, text: string, value: unknown): void {
   if (dialect !== METASCHEMA) return;
   const violation = metaschema().violationOf(text, Number.POSITIVE_INFINITY);
   if (violation === undefined) return;
-  throw new SchemaProblem(
-    `${path}: not a schema: ${violation.pointer || "the document"} violates "${violation.keyword}" of the metaschema`,
-  );
+  const place = violation.pointer || "the document";
+  const rule = violation.keyword === "anyOf" ? WRONG_TYPE : `violates "${violation.keyword}" of the metaschema`;
+  throw new SchemaProblem(`${path}: not a schema: ${place} ${rule}`);
 }
+
+/** In the metaschema, only the definition of the keyword `type` has an `anyOf`. */
+const WRONG_TYPE = "is no type, expected null, boolean, integer, number, string, array or object, or a list of them";
 
 let compiled: PayloadSchema | undefined;
 

@@ -4,6 +4,17 @@ export interface JsonSyntaxError {
   readonly advice: string;
 }
 
+/** The place of an offset in a text. Both numbers start at 1. */
+export interface TextPosition {
+  readonly line: number;
+  readonly column: number;
+}
+
+export function positionAt(text: string, offset: number): TextPosition {
+  const before = text.slice(0, offset).split("\n");
+  return { line: before.length, column: (before.at(-1) ?? "").length + 1 };
+}
+
 /** Matches the next token at `lastIndex`: a string, a number, a word or one other character. */
 const TOKEN =
   /\s*(?:("(?:[^"\\\p{Cc}]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*")|(-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.])|true\b|false\b|null\b)|([{}[\],:])|($)|([\s\S]))/uy;

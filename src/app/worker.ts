@@ -4,7 +4,7 @@ import type { Config } from "../config/schema.ts";
 import { messageOf } from "../core/cause.ts";
 import { systemClock } from "../core/clock.ts";
 import type { HttpEndpoint } from "../core/http-endpoint.ts";
-import { ListenError } from "../core/listen.ts";
+import { ListenError, listenAdvice } from "../core/listen.ts";
 import { Revocations } from "../core/revocations.ts";
 import { StoreError, TlsFilesError } from "../core/start-error.ts";
 import type { Log } from "../core/telemetry.ts";
@@ -249,5 +249,6 @@ class Worker {
 /** Returns a text for operators: the message of an expected error, or the stack of an unexpected one. */
 function problemOf(error: unknown): string {
   const isExpected = [ConfigError, TlsFilesError, ListenError, StoreError].some((kind) => error instanceof kind);
-  return isExpected || !(error instanceof Error) ? messageOf(error) : (error.stack ?? messageOf(error));
+  if (!isExpected && error instanceof Error) return error.stack ?? messageOf(error);
+  return messageOf(error) + listenAdvice(error);
 }

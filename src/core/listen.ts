@@ -51,6 +51,22 @@ export class ListenError extends Error {
   }
 }
 
+/** For each listener name in a `ListenError`: the setting that contains the address of the listener. */
+const LISTEN_SETTINGS: Readonly<Record<string, string>> = {
+  "the edge": "edge.listen",
+  "the gRPC listener": "grpc.listen",
+  "the admin listener": "admin.listen",
+  "the private listener": "push.listen",
+  "the embedded backend's REST API": "dev.backend_listen",
+  "the embedded backend's push feed": "dev.push_listen",
+};
+
+/** Returns the advice to use another address, for the end of an error message. Returns an empty text for any other error. */
+export function listenAdvice(error: unknown): string {
+  const setting = error instanceof ListenError ? LISTEN_SETTINGS[error.what] : undefined;
+  return setting === undefined ? "" : `; to use another address, --set ${setting}=HOST:PORT`;
+}
+
 const LISTEN_ERRORS: Readonly<Record<string, string>> = {
   EADDRINUSE: "the port is in use",
   EACCES: "the process lacks the right to use this port",

@@ -191,21 +191,28 @@ describe("a port in use: one line with listener and address, exit 1", () => {
   });
   afterAll(() => taken.stop(true));
 
-  test.each([
+  const { SALLYPORT_PUSH_URL: _, ...withoutPushUrl } = SERVE_ENV;
+  const workers = ["--set", "workers.count=2"];
+  const push = ["--set", "push.source=http", "--set", `push.token=${"t".repeat(32)}`];
+  test.each<[command: string, key: string, more?: string[]]>([
     ["serve", "edge.listen"],
     ["serve", "grpc.listen"],
     ["serve", "admin.listen"],
+    ["serve", "push.listen", push],
+    ["serve", "edge.listen", workers],
+    ["serve", "grpc.listen", workers],
     ["dev", "edge.listen"],
     ["dev", "dev.backend_listen"],
     ["dev", "dev.push_listen"],
-  ])("%s with %s", async (command, key) => {
+  ])("%s with %s %j", async (command, key, more = []) => {
     const address = `127.0.0.1:${taken.port}`;
-    const { code, err } = await run([command, ...ANY_DEV_PORTS, "--set", `${key}=${address}`], {
-      ...SERVE_ENV,
+    const { code, err } = await run([command, ...ANY_DEV_PORTS, ...more, "--set", `${key}=${address}`], {
+      ...(key === "push.listen" ? withoutPushUrl : SERVE_ENV),
     });
     expect(code).toBe(1);
     expect(lines(err)).toHaveLength(1);
     expect(err).toContain(`cannot listen on ${address}: the port is in use`);
+    expect(err).toEndWith(`; to use another address, --set ${key}=HOST:PORT\n`);
     expect(err.includes("; is another sallyport dev running?")).toBe(command === "dev");
   });
 

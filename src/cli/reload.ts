@@ -4,7 +4,7 @@ import { rowsText } from "../config/row-changes.ts";
 import { type AdminAnswer, adminUrl, postAdmin, runAdminCommand } from "./admin-request.ts";
 import { helpOf } from "./arguments/help.ts";
 import { EXIT } from "./exit-code.ts";
-import { printableLine } from "./output/printable.ts";
+import { printableLine, printProblems } from "./output/printable.ts";
 import { RELOAD } from "./specs/reload.ts";
 
 export const HELP = helpOf(RELOAD);
@@ -22,7 +22,7 @@ function report(answer: AdminAnswer | string): number {
     return EXIT.done;
   }
   const problems = typeof answer === "string" ? [answer] : [`reload ${answer.status}`, ...answer.reasons];
-  for (const problem of problems) console.error(`sallyport: ${printableLine(problem)}`);
+  printProblems(problems);
   return EXIT.failed;
 }
 

@@ -2,7 +2,7 @@ import { numberMember, textMember } from "../client/json.ts";
 import { type AdminAnswer, adminUrl, postAdmin, runAdminCommand } from "./admin-request.ts";
 import { helpOf } from "./arguments/help.ts";
 import { EXIT } from "./exit-code.ts";
-import { printableLine } from "./output/printable.ts";
+import { printableLine, printProblems } from "./output/printable.ts";
 import { UPGRADE } from "./specs/upgrade.ts";
 
 export const HELP = helpOf(UPGRADE);
@@ -22,7 +22,7 @@ function report(answer: AdminAnswer | string): number {
     return EXIT.done;
   }
   const problem = typeof answer === "string" ? answer : [`upgrade ${answer.status}`, ...answer.reasons].join(": ");
-  console.error(`sallyport: ${printableLine(problem)}`);
+  printProblems([problem]);
   return EXIT.failed;
 }
 

@@ -54,16 +54,17 @@ async function expectServing(gateway: UpgradableGateway): Promise<void> {
 describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "an upgrade fails, and the gateway goes on,", () => {
   test("if the configuration is not valid; after a correction it succeeds", async () => {
     const gateway = await start();
-    await gateway.configure({ "backend.timeout_ms": "0" });
+    await gateway.configure({ "backend.timeout_ms": "0", "limits.payload_bytes_max": "0" });
     const { code, out, err } = await gateway.upgrade();
     expect({ code, out }).toEqual({ code: 1, out: "" });
+    expect(err).not.toContain("\\u000a");
     expect(err).toStartWith("sallyport: upgrade failed: the new process ended before it was ready: exit code 2: ");
     expect(err).toContain("backend.timeout_ms");
     await until(() => gateway.lines("upgrade failed").length === 1, "the log line");
     expect(gateway.lines("upgrade failed")).toEqual([expect.objectContaining({ level: "error", exit_code: 2 })]);
     expect(gateway.stderr()).toContain("backend.timeout_ms");
     await expectServing(gateway);
-    await gateway.configure({ "backend.timeout_ms": "5000" });
+    await gateway.configure({ "backend.timeout_ms": "5000", "limits.payload_bytes_max": "262144" });
     expect((await gateway.upgrade()).code).toBe(0);
     await expectServing(gateway);
   }, 30_000);

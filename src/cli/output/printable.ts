@@ -17,6 +17,12 @@ export function printableLine(text: string): string {
   return printable(short.toWellFormed());
 }
 
+/** Prints the problems that a server reports to standard error, each of their lines as one line. */
+export function printProblems(problems: readonly string[]): void {
+  const lines = problems.flatMap((problem) => problem.trimEnd().split("\n"));
+  for (const line of lines) console.error(`sallyport: ${printableLine(line)}`);
+}
+
 function escaped(text: string): string {
   return Array.from({ length: text.length }, (_, at) => `\\u${text.charCodeAt(at).toString(16).padStart(4, "0")}`).join("");
 }

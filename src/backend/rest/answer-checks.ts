@@ -32,11 +32,12 @@ export function requireNoChallenge({ status, headers }: HttpAnswer): void {
 
 /**
  * Returns the Content-Type of an answer. Throws an `HttpFailure` unless the Content-Type is JSON and the body is valid JSON.
+ * `advice` is added to the cause if the Content-Type is not JSON.
  */
-export function requireJson({ status, headers, body }: HttpAnswer): string {
+export function requireJson({ status, headers, body }: HttpAnswer, advice = ""): string {
   const contentType = headers.get("content-type");
   if (!isJsonType(contentType)) {
-    throw new HttpFailure("bad_response", `HTTP ${status} with content-type ${contentType ?? "none"}`, {
+    throw new HttpFailure("bad_response", `HTTP ${status} with content-type ${contentType ?? "none"}, expected JSON${advice}`, {
       isFault: status < 400,
     });
   }

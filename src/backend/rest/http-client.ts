@@ -72,7 +72,9 @@ async function readStream(stream: ReadableStream<Uint8Array>, bytesMax: number):
 }
 
 export function tooLong(bytesMax: number): HttpFailure {
-  return ownFault(`the body is longer than ${bytesMax} bytes`);
+  return ownFault(
+    `the body is longer than ${bytesMax} bytes; for commands and public calls, response_bytes_max sets this limit`,
+  );
 }
 
 /** Returns a failure that is not a fault of the address, because every other address would give the same answer. */

@@ -147,7 +147,7 @@ function acceptOf({ isAnswerRaw, answerType }: CompiledRoute): string | undefine
  */
 function readOk(answer: HttpAnswer, { responseBody, isAnswerRaw, answerType }: CompiledRoute): BackendReply {
   if (isAnswerRaw) return { resultCode: "ok", payloadBytes: rawBody(answer, answerType) };
-  if (answer.body.byteLength > 0) requireJson(answer);
+  if (answer.body.byteLength > 0) requireJson(answer, '; a route whose answers are not JSON needs response = "raw"');
   const payloadBytes = responseBody === undefined ? answer.body : wrapped(answer.body, responseBody);
   return { resultCode: "ok", payloadBytes };
 }

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { RestBackend, type RestBackendOptions } from "../../../../src/backend/rest/rest-backend.ts";
 import { type RouteEntry, RouteTable } from "../../../../src/backend/rest/route-table.ts";
 import type { BackendCommand, BackendReply } from "../../../../src/core/backend.ts";
+import { describeCause } from "../../../../src/core/cause.ts";
 import { systemClock } from "../../../../src/core/clock.ts";
 import { Refusal } from "../../../../src/core/refusal.ts";
 import { upstreamAt } from "../../../support/upstreams.ts";
@@ -274,6 +275,17 @@ describe("an answer is converted:", () => {
       expect(refusal.metadata).toEqual({});
     });
   }
+
+  test("the cause of an answer that is not JSON, or is too long, names the setting that helps", async () => {
+    answer = () => new Response("%PDF", { headers: { "content-type": "application/pdf" } });
+    expect(describeCause((await refusalOf(execute())).cause)).toContain(
+      'application/pdf, expected JSON; a route whose answers are not JSON needs response = "raw"',
+    );
+    answer = () => new Response("x".repeat(5 * 1024 * 1024), { headers: json });
+    expect(describeCause((await refusalOf(execute())).cause)).toContain(
+      "bytes; for commands and public calls, response_bytes_max sets this limit",
+    );
+  });
 
   test("a redirect is not followed, because its target would receive the user's id and the token", async () => {
     let followed = false;

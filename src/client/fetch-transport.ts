@@ -9,6 +9,7 @@ import { EnvelopeDecoder } from "./envelope-decoder.ts";
 import { member } from "./json.ts";
 import { payloadFromBytes } from "./payload.ts";
 import type { Fetch } from "./rest.ts";
+import { whyFetchFailed } from "./why-fetch-failed.ts";
 
 export interface FetchTransportOptions {
   /** The URL of the gateway's edge, such as https://gateway.example. */
@@ -124,7 +125,13 @@ async function post(
     return await send(url, { method: "POST", headers, body: copyOf(body), signal, redirect: "error" });
   } catch (error) {
     signal.throwIfAborted();
-    throw new ConnectError("the gateway cannot be reached", Code.Unavailable, undefined, undefined, error);
+    throw new ConnectError(
+      `the gateway cannot be reached${whyFetchFailed(error)}`,
+      Code.Unavailable,
+      undefined,
+      undefined,
+      error,
+    );
   }
 }
 

@@ -4,6 +4,7 @@ import { SallyportError } from "./errors.ts";
 import { parseJson, textMember } from "./json.ts";
 import { linkSignals } from "./linked-signal.ts";
 import { retryAfterMs } from "./retry-after.ts";
+import { whyFetchFailed } from "./why-fetch-failed.ts";
 
 /** JSON calls over HTTP, for login and the key set. Each call has a timeout and reads at most 64 KiB. */
 
@@ -89,7 +90,10 @@ async function exchange(
     return { response, bytes: await readBody(response, ANSWER_BYTES_MAX) };
   } catch (error) {
     options.signal?.throwIfAborted();
-    throw new RestError({ status: 0, code: "unreachable", message: `no answer from ${url}` }, { cause: error });
+    throw new RestError(
+      { status: 0, code: "unreachable", message: `no answer from ${url}${whyFetchFailed(error)}` },
+      { cause: error },
+    );
   } finally {
     unlink();
   }

@@ -5,6 +5,7 @@ import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import { EnvelopeDecoder } from "../../../src/client/envelope-decoder.ts";
 import { GatewayError } from "../../../src/client/errors.ts";
 import { fetchTransport } from "../../../src/client/fetch-transport.ts";
+import { getJson } from "../../../src/client/rest.ts";
 import { Gateway, GatewayEventSchema } from "../../../src/gen/sallyport/v1/gateway_pb.ts";
 import { event, newKeyRing } from "./fake-gateway.ts";
 import { failureOf } from "./test-client.ts";
@@ -38,6 +39,18 @@ async function received(): Promise<string[]> {
 async function failure(call: Promise<unknown>): Promise<GatewayError> {
   return new GatewayError(ConnectError.from(await failureOf(call)));
 }
+
+test("the message of a failed connection has the innermost cause, as Node reports it three levels deep", async () => {
+  const system = Object.assign(new Error("self-signed certificate"), { code: "DEPTH_ZERO_SELF_SIGNED_CERT" });
+  const send = () => Promise.reject(new TypeError("fetch failed", { cause: system }));
+  const transport = fetchTransport({ baseUrl: "https://127.0.0.1:1", fetch: send });
+  const error = await failure(createClient(Gateway, transport).executeCommand({}));
+  expect(error.message).toBe("unavailable: the gateway cannot be reached (self-signed certificate)");
+  const nameless = () =>
+    Promise.reject(new TypeError("fetch failed", { cause: Object.assign(new Error(), { code: "ECONNREFUSED" }) }));
+  const login = getJson("https://127.0.0.1:1/keys", { fetch: nameless });
+  await expect(login).rejects.toThrow("no answer from https://127.0.0.1:1/keys (ECONNREFUSED)");
+});
 
 describe("a stream", () => {
   test("is read in whatever chunks it arrives", async () => {

@@ -27,6 +27,8 @@ export interface ClientContext {
   url: string;
   /** The message type that `sallyport call` sends, for error messages. `undefined` for other commands. */
   messageType: string | undefined;
+  /** The path of the login call, for error messages. `undefined` except for `sallyport login` with `--path` or `--guest`. */
+  loginPath: string | undefined;
 }
 
 /** Runs a command of the client. Prints its failure as one line. Resolves with the exit code. */
@@ -48,7 +50,17 @@ export async function runClientCommand(
     const fetch = trace?.fetching(systemFetch) ?? systemFetch;
     const profile = selectProfile(parsed.value("profile"), environment);
     const url = DEFAULT_URL;
-    context = { environment, output, profile, fetch, trace, signal: stopped(), url, messageType: undefined };
+    context = {
+      environment,
+      output,
+      profile,
+      fetch,
+      trace,
+      signal: stopped(),
+      url,
+      messageType: undefined,
+      loginPath: undefined,
+    };
     return await act(context, parsed);
   } catch (error) {
     if (error instanceof OutputClosedError) return EXIT.outputClosed;
@@ -60,9 +72,9 @@ export async function runClientCommand(
 }
 
 function report(error: unknown, context: ClientContext, fail: (exitCode: ExitCode, text: string) => number): number {
-  const { url, messageType } = context;
+  const { url, messageType, loginPath } = context;
   try {
-    const { exitCode, message } = failureOf(error, { profile: context.profile.name, url, messageType });
+    const { exitCode, message } = failureOf(error, { profile: context.profile.name, url, messageType, loginPath });
     return fail(exitCode, message);
   } catch {
     if (context.trace !== undefined && error instanceof Error) context.output.note(error.stack ?? "");

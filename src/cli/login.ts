@@ -49,6 +49,7 @@ async function logInByPath(context: ClientContext, request: LoginRequest, call: 
   const { algorithm, metadata } = request;
   const { fetch, signal } = context;
   const url = await chosenUrl(context, request);
+  context.loginPath = call.path;
   const jwk = await newPrivateJwk(algorithm);
   const deviceKey = await deviceKeyOf(jwk);
   const { deviceSessionId } = await login({ baseUrl: url, ...call, deviceKey, metadata, fetch, signal });

@@ -48,7 +48,7 @@ async function bytesOf(source: AsyncIterable<Uint8Array>, name: string, signal: 
 
 function checkedJson(bytes: Uint8Array, name: string): Uint8Array {
   const text = utf8Text(bytes);
-  if (text === undefined) throw new UsageError(`${name} is not UTF-8`);
+  if (text === undefined) throw new UsageError(`${name} is not UTF-8; for a route with raw payloads, add --raw-payload`);
   if (text.trim() === "") throw new UsageError(`${name} is empty; for a command without a payload, leave the argument out`);
   try {
     scanJson(text);

@@ -12,6 +12,8 @@ export interface FailureContext {
   readonly url: string;
   /** Set by `sallyport call` only. The message then warns if the command may have been executed. */
   readonly messageType?: string | undefined;
+  /** Set by `sallyport login` with `--path` or `--guest` only: the path of the login call. */
+  readonly loginPath?: string | undefined;
 }
 
 /**
@@ -105,10 +107,14 @@ function restFailure(error: RestError, context: FailureContext): CommandFailure 
   if (status === 429) return new CommandFailure(EXIT.rateLimited, `${text}; ${waitText(error.retryAfterMs)}`);
   if (code === "backend_timeout") return new CommandFailure(EXIT.timeout, `${text}; try again`);
   if (status >= 500) return new CommandFailure(EXIT.backend, `${text}; ${waitText(error.retryAfterMs)}`);
-  return new CommandFailure(
-    EXIT.refused,
-    `${text}; correct it, or start again with ${loginCommand(context.profile)} --email ADDRESS`,
-  );
+  return new CommandFailure(EXIT.refused, `${text}; ${loginAdvice(status, context)}`);
+}
+
+function loginAdvice(status: number, { profile, loginPath }: FailureContext): string {
+  if (loginPath === undefined) return `correct it, or start again with ${loginCommand(profile)} --email ADDRESS`;
+  if (status === 404 || status === 405)
+    return `the gateway has no login at ${loginPath}: check --path against its public_routes`;
+  return `check --fields against the row of ${loginPath} in the gateway's public_routes`;
 }
 
 function untrustedFailure(error: UntrustedResponseError, context: FailureContext): CommandFailure {
@@ -188,9 +194,15 @@ const SYSTEM_TEXTS: Readonly<Record<string, string>> = {
   ERR_TLS_CERT_ALTNAME_INVALID: "the certificate is for another host name",
 };
 
+/** Bun reports all failures of a TLS handshake alike. So the text names each cause. */
+function handshakeText(url: string): string {
+  const http = url.replace("https:", "http:");
+  return `the TLS handshake failed; if the port has no TLS, use ${http}; the port of grpc.listen, or tls.client_ca_file, cannot be used from the command line`;
+}
+
 function systemText({ code, message }: { readonly code: string; readonly message: string }, url: string): string {
   const isTls = url.startsWith("https:");
-  if (code === "EPROTO" && isTls) return `the TLS handshake failed; try ${url.replace("https:", "http:")}`;
+  if (code === "EPROTO" && isTls) return handshakeText(url);
   if (code === "ECONNRESET" && !isTls) return `${SYSTEM_TEXTS[code]}; if it expects TLS, use ${url.replace("http:", "https:")}`;
   return SYSTEM_TEXTS[code] ?? message;
 }

@@ -149,7 +149,7 @@ describe("a login at another port than the edge's", () => {
     const https = world.gateway.edgeUrl.replace("http:", "https:");
     const { code, text } = await failureOf(`sallyport login --email ada@example.com --url ${https}`);
     expect(code).toBe(3);
-    expect(text).toContain(`(the TLS handshake failed; try ${world.gateway.edgeUrl})`);
+    expect(text).toContain(`(the TLS handshake failed; if the port has no TLS, use ${world.gateway.edgeUrl};`);
   });
 
   test("a key set without keys", async () => {

@@ -9,7 +9,7 @@ export interface LoggedEvent {
 export interface LoadedEvents {
   /** The cursor of the event before `events`; `undefined` if it is not known. */
   readonly before: string | undefined;
-  /** Events that are too old to be delivered again. Their ids are still needed to detect duplicates. */
+  /** Events that are not delivered again, because they are too old or later events are missing. Their ids are still needed to detect duplicates. */
   readonly older: readonly ClientEvent[];
   /** The events that are delivered again, oldest first. */
   readonly events: readonly LoggedEvent[];
@@ -18,7 +18,8 @@ export interface LoadedEvents {
 /**
  * Keeps the events of the private listener over a restart.
  *
- * `append` resolves when the events are stored. If `append` rejects, no later run loads any of these events.
+ * `append` resolves when the events are stored, or when a gap is stored in the place of events that are too large. If `append`
+ * rejects, no later run loads any of these events, unless their bytes cannot be removed before the process ends.
  */
 export interface EventLog {
   /** Returns the events that earlier runs have stored. Call it once, before the first `append`. */

@@ -2,17 +2,20 @@ import { crc32 } from "node:zlib";
 import { parseJsonObject } from "../../core/json-body.ts";
 import type { LoggedEvent } from "./event-log.ts";
 
-/** One event of the event log. `atMs` is the Unix time in ms at which the event was written. */
+/** One event of the event log. */
 export interface EventRecord extends LoggedEvent {
+  /** The number of the event in the log. The next event has the next number, also after a restart. */
+  readonly sequence: number;
+  /** The Unix time at which the event was written, in ms. */
   readonly atMs: number;
 }
 
 const CRC_CHARS = 8;
 
 /** Encodes one record as a line: a CRC-32 checksum, and a JSON array of the values. */
-export function encodeRecord({ event, cursor, atMs }: EventRecord): string {
+export function encodeRecord({ event, cursor, sequence, atMs }: EventRecord): string {
   const { userId, deviceSessionId, eventType, eventId, payloadBytes } = event;
-  return encodeLine([cursor, atMs, userId, deviceSessionId, eventType, eventId, payloadBytes.toBase64()]);
+  return encodeLine([sequence, atMs, cursor, userId, deviceSessionId, eventType, eventId, payloadBytes.toBase64()]);
 }
 
 export function encodeLine(value: unknown): string {
@@ -23,13 +26,13 @@ export function encodeLine(value: unknown): string {
 /** Decodes one record. Returns `undefined` if the line is damaged. */
 export function decodeRecord(line: string): EventRecord | undefined {
   const value = decodeLine(line);
-  if (!Array.isArray(value) || value.length !== 7) return undefined;
-  const [cursor, atMs, ...texts]: unknown[] = value;
-  if (typeof cursor !== "string" || typeof atMs !== "number" || !texts.every((text) => typeof text === "string"))
+  if (!Array.isArray(value) || value.length !== 8) return undefined;
+  const [sequence, atMs, ...texts]: unknown[] = value;
+  if (typeof sequence !== "number" || typeof atMs !== "number" || !texts.every((text) => typeof text === "string"))
     return undefined;
-  const [userId = "", deviceSessionId = "", eventType = "", eventId = "", payload = ""] = texts;
+  const [cursor = "", userId = "", deviceSessionId = "", eventType = "", eventId = "", payload = ""] = texts;
   const payloadBytes = Buffer.from(payload, "base64");
-  return { cursor, atMs, event: { userId, deviceSessionId, eventType, eventId, payloadBytes } };
+  return { cursor, sequence, atMs, event: { userId, deviceSessionId, eventType, eventId, payloadBytes } };
 }
 
 /** Decodes a line from `encodeLine`. Returns `undefined` if the checksum or the JSON is wrong. */

@@ -1,11 +1,15 @@
-import { closeSync, openSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { dirname } from "node:path";
 import type { Clock } from "../../core/clock.ts";
 import { pathShown, whyUnreadable } from "../../core/file-problem.ts";
 import { EVENT_ID_MEMORY_MS } from "../../core/limits.ts";
 import type { Log } from "../../core/telemetry.ts";
-import { EventFile, type EventFileHeader, readEventFile } from "./event-file.ts";
+import { EventFile, type FileOperations, fileOperations } from "./event-file.ts";
+import { type EventFileKind, readEventFile } from "./event-file-reader.ts";
 import type { EventLog, LoadedEvents, LoggedEvent } from "./event-log.ts";
-import { type EventRecord, encodeRecord } from "./event-record.ts";
+import { EventLogLock } from "./event-log-lock.ts";
+import { encodeLine, encodeRecord } from "./event-record.ts";
+import { readStoredEvents, type StoredEvents } from "./stored-events.ts";
 
 export interface FileEventLogOptions {
   readonly path: string;
@@ -18,6 +22,8 @@ export interface FileEventLogOptions {
   readonly tryLock: (fd: number) => boolean;
   readonly clock: Pick<Clock, "now">;
   readonly log: Log;
+  /** The default is the real file operations. */
+  readonly files?: FileOperations;
 }
 
 /** Thrown if the event log cannot be used. The message is for operators. */
@@ -25,28 +31,46 @@ export class EventLogError extends Error {}
 
 /**
  * Keeps the events in two files: `path`, and the older file `<path>.1`. If a write would make `path` larger than half of
- * `bytesMax`, `path` replaces the older file, and a new `path` is created. A lock on `<path>.lock` excludes other processes.
+ * `bytesMax`, `path` replaces the older file, and a new `path` is created. `<path>.lock` is an `EventLogLock`.
+ *
+ * The events are numbered. A gap in the numbers shows that events are lost, so clients do not resume over the gap.
  */
 export class FileEventLog implements EventLog {
   readonly #options: FileEventLogOptions;
-  readonly #header: EventFileHeader;
-  readonly #lockFd: number;
+  readonly #files: FileOperations;
+  readonly #kind: EventFileKind;
+  readonly #lock: EventLogLock;
   readonly #olderPath: string;
+  /** A new file is written here, and then renamed to `path`. So `path` never lacks its header. */
+  readonly #newPath: string;
+  /** Maximum size of one file, in bytes. */
+  readonly #fileBytesMax: number;
   #loaded: LoadedEvents;
+  /** The sequence number of the next event. */
+  #next: number;
   /** If the file `path` is usable and not yet open: the size of its undamaged part, in bytes. New events follow this part. */
   #continueAt: number | undefined;
   #file: EventFile | undefined;
+  /** Whether the renames of the last new file are durable. */
+  #isFolderSynced = false;
   #isClosed = false;
 
   /** Takes the lock and reads both files. Throws `EventLogError`. */
   constructor(options: FileEventLogOptions) {
-    const { path, sync } = options;
+    const { path, sync, bytesMax } = options;
     this.#options = options;
+    this.#files = options.files ?? fileOperations;
     this.#olderPath = `${path}.1`;
-    this.#header = { format: "sallyport push log 1", sync, bootId: sync === "os" ? bootId() : "" };
+    this.#newPath = `${path}.next`;
+    this.#fileBytesMax = Math.floor(bytesMax / 2);
+    this.#kind = { format: "sallyport push log 2", sync, bootId: sync === "os" ? bootId() : "" };
     try {
-      this.#lockFd = this.#lock();
-      this.#loaded = this.#load();
+      this.#lock = this.#takeLock();
+      this.#finishNewFile();
+      const stored = readStoredEvents(path, this.#olderPath, this.#kind, this.#lock.closedAt);
+      this.#next = stored.next;
+      this.#continueAt = stored.continueAt;
+      this.#loaded = this.#recent(stored);
     } catch (error) {
       if (error instanceof EventLogError) throw error;
       throw new EventLogError(`push.log_file (${pathShown(path)}): cannot be used: ${whyUnreadable(error)}`);
@@ -61,66 +85,123 @@ export class FileEventLog implements EventLog {
 
   async append(events: readonly LoggedEvent[]): Promise<void> {
     if (this.#isClosed) throw new Error("the event log is closed");
-    const atMs = this.#options.clock.now();
-    const text = events.map((each) => encodeRecord({ ...each, atMs })).join("");
-    const file = await this.#fileFor(Buffer.byteLength(text));
+    const { text, first, next } = this.#encode(events);
+    const file = await this.#fileFor(Buffer.byteLength(text), first);
+    if (!this.#isFolderSynced && this.#kind.sync === "always") this.#files.syncFolder(dirname(this.#options.path));
+    this.#isFolderSynced = true;
+    this.#lock.beginUse();
     await file.write(text);
+    this.#next = next;
   }
 
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    await this.#file?.close();
-    this.#file = undefined;
-    closeSync(this.#lockFd);
+    try {
+      await this.#file?.close();
+      this.#lock.endUse(this.#next);
+    } finally {
+      this.#file = undefined;
+      this.#lock.release();
+    }
   }
 
-  #lock(): number {
-    const { path, tryLock } = this.#options;
-    const fd = openSync(`${path}.lock`, "a", 0o600);
-    if (tryLock(fd)) return fd;
-    closeSync(fd);
+  #takeLock(): EventLogLock {
+    const { path, sync, tryLock } = this.#options;
+    const lock = EventLogLock.take(`${path}.lock`, sync === "always", tryLock);
+    if (lock !== undefined) return lock;
     throw new EventLogError(
       `push.log_file (${pathShown(path)}): another process uses this log; each gateway needs its own file`,
     );
   }
 
-  #load(): LoadedEvents {
-    const { path, log } = this.#options;
-    const older = readEventFile(this.#olderPath, this.#header);
-    const newer = readEventFile(path, this.#header);
-    this.#continueAt = newer?.goodBytes;
-    const isDamaged = newer?.isDamaged ?? false;
-    if (isDamaged || older?.isDamaged) log.error("push log file damaged", { file: pathShown(path) });
-    // A damaged line is a lost event. The events before a damaged line are not used, because a gap would follow them.
-    const records = [...(isDamaged ? [] : (older?.records ?? [])), ...(newer?.records ?? [])];
-    return this.#recent(records);
+  /** If the last process ended while it created a new file: finishes or undoes this. */
+  #finishNewFile(): void {
+    const { path } = this.#options;
+    if (!existsSync(this.#newPath)) return;
+    const isNeeded = !existsSync(path) && readEventFile(this.#newPath, this.#kind)?.first !== undefined;
+    if (isNeeded) renameSync(this.#newPath, path);
+    else rmSync(this.#newPath);
   }
 
-  #recent(records: readonly EventRecord[]): LoadedEvents {
-    const { ageMs, clock } = this.#options;
+  #recent({ records, wholeFrom, problems }: StoredEvents): LoadedEvents {
+    const { ageMs, clock, log } = this.#options;
+    for (const { path, kind } of problems) {
+      const file = pathShown(path);
+      if (kind === "damaged") log.error("push log file damaged", { file });
+      else log.warn("push log file of another version, sync or boot", { file });
+    }
     const nowMs = clock.now();
     // The age is an absolute difference, because the clock may have been set back.
-    const firstYoung = records.findIndex(({ atMs }) => Math.abs(nowMs - atMs) < ageMs);
-    const from = firstYoung < 0 ? records.length : firstYoung;
-    const older = records.slice(0, from).filter(({ atMs }) => Math.abs(nowMs - atMs) < EVENT_ID_MEMORY_MS);
-    return { before: records[from - 1]?.cursor, older: older.map(({ event }) => event), events: records.slice(from) };
+    const whole = records.slice(wholeFrom);
+    const firstYoung = whole.findIndex(({ atMs }) => Math.abs(nowMs - atMs) < ageMs);
+    const from = firstYoung < 0 ? whole.length : firstYoung;
+    const older = records
+      .slice(0, wholeFrom + from)
+      .filter(({ atMs }) => Math.abs(nowMs - atMs) < EVENT_ID_MEMORY_MS)
+      .map(({ event }) => event);
+    return { before: whole[from - 1]?.cursor, older, events: whole.slice(from) };
   }
 
-  /** Returns the file for the next write of `bytes` bytes. */
-  async #fileFor(bytes: number): Promise<EventFile> {
-    const { path, bytesMax } = this.#options;
+  /**
+   * Encodes the newest of the events, as many as fit in one file. `first` is the sequence number of the first encoded event. An
+   * event that does not fit leaves a gap in the sequence numbers, so clients do not resume over it after a restart.
+   */
+  #encode(events: readonly LoggedEvent[]): { readonly text: string; readonly first: number; readonly next: number } {
+    const atMs = this.#options.clock.now();
+    const next = this.#next + events.length;
+    const lines: string[] = [];
+    let [bytes, first] = [this.#header(next).length, next];
+    for (const event of events.toReversed()) {
+      const line = encodeRecord({ ...event, sequence: first - 1, atMs });
+      bytes += Buffer.byteLength(line);
+      if (bytes > this.#fileBytesMax) break;
+      lines.push(line);
+      first--;
+    }
+    return { text: lines.reverse().join(""), first, next };
+  }
+
+  #header(first: number): string {
+    return encodeLine({ ...this.#kind, first });
+  }
+
+  /** Returns the file for the next write of `bytes` bytes. `first` is the sequence number of the first event of this write. */
+  async #fileFor(bytes: number, first: number): Promise<EventFile> {
     if (this.#file === undefined && this.#continueAt !== undefined) {
-      this.#file = await EventFile.continue(path, this.#header, this.#continueAt);
+      const isSynced = this.#kind.sync === "always";
+      this.#file = await EventFile.continue(this.#files, this.#options.path, isSynced, this.#continueAt);
       this.#continueAt = undefined;
     }
-    if (this.#file !== undefined && this.#file.bytes + bytes <= bytesMax / 2) return this.#file;
-    const full = this.#file;
-    this.#file = undefined;
-    await full?.close();
-    this.#file = await EventFile.create(path, this.#olderPath, this.#header);
-    return this.#file;
+    const isRoomy = this.#file !== undefined && this.#file.bytes + bytes <= this.#fileBytesMax;
+    return this.#file !== undefined && isRoomy && first === this.#next ? this.#file : this.#startFile(first);
   }
+
+  /**
+   * Creates a new file `path`, after the old file has become the older file. If a step fails, no event is lost: the next call, or
+   * the next start of the gateway, continues with this step.
+   */
+  async #startFile(first: number): Promise<EventFile> {
+    const created = await EventFile.create(this.#files, this.#newPath, { ...this.#kind, first });
+    try {
+      await this.#file?.removeFailed();
+      await this.#files.rename(this.#options.path, this.#olderPath).catch(ignoreMissing);
+      await this.#file?.close().catch(() => {});
+      this.#file = undefined;
+      await this.#files.rename(this.#newPath, this.#options.path);
+    } catch (error) {
+      await created.close().catch(() => {});
+      throw error;
+    }
+    this.#file = created;
+    this.#next = first;
+    this.#isFolderSynced = false;
+    return created;
+  }
+}
+
+function ignoreMissing(error: unknown): void {
+  if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
 }
 
 /** Returns the boot id of the machine (Linux). Other systems get a random id, so no later run uses the same files. */

@@ -84,9 +84,11 @@ test("the two files stay within the maximum size, and hold the newest events wit
   expect(events).toEqual(ids(201 - events.length, 200));
 });
 
-test("a torn record at the end is dropped, and the log continues after the last whole one", async () => {
+test("a torn record at the end is dropped after a kill, and the log continues after the last whole one", async () => {
   const { path, write, load } = fixture();
   await write(1, 3);
+  // A kill leaves the lock file empty, and possibly a record that is not complete.
+  truncateSync(`${path}.lock`);
   truncateSync(path, statSync(path).size - 7);
   expect((await load()).events).toEqual(ids(1, 2));
   await write(4, 4);
@@ -120,6 +122,40 @@ test("with push.log_sync = os, a log of another boot is not used; a log of anoth
   const [header = "", ...rest] = readFileSync(path, "utf8").split("\n");
   writeFileSync(path, [header.replace(/"bootId":"./, '"bootId":"X'), ...rest].join("\n"));
   expect((await load({ sync: "os" })).events).toEqual([]);
+});
+
+test("a log whose push.log_sync changed and changed back: clients resync, and the ids are remembered", async () => {
+  const { lines, write, open, load } = fixture();
+  await write(1, 2);
+  await write(3, 4, open({ sync: "os" }));
+  expect(await load()).toEqual({ before: undefined, older: ids(1, 4), events: [] });
+  expect(lines.lines.join()).toContain("push log file of another version, sync or boot");
+  await write(5, 6);
+  expect(await load()).toEqual({ before: undefined, older: ids(3, 4), events: ids(5, 6) });
+});
+
+test("many events in one write: the newest ones are kept, and the files stay within the maximum size", async () => {
+  const { path, open, write, load } = fixture({ bytesMax: 64 * 1024 });
+  await write(1, 40);
+  const log = open();
+  await log.append(Array.from({ length: 200 }, (_, n) => eventOf(41 + n, new Uint8Array(1000))));
+  await log.close();
+  for (const each of [path, `${path}.1`]) expect(statSync(each).size).toBeLessThanOrEqual(32 * 1024);
+  const { before, events } = await load();
+  expect(events.length).toBeGreaterThan(20);
+  expect([before, events]).toEqual([undefined, ids(241 - events.length, 240)]);
+});
+
+test("an event that is larger than a file is not kept: clients resume only after it", async () => {
+  const { path, open, write, load } = fixture({ bytesMax: 64 * 1024 });
+  await write(1, 3);
+  const log = open();
+  await log.append([eventOf(4), eventOf(5, new Uint8Array(64 * 1024))]);
+  await log.close();
+  for (const each of [path, `${path}.1`]) expect(statSync(each).size).toBeLessThanOrEqual(32 * 1024);
+  expect(await load()).toEqual({ before: undefined, older: ids(1, 3), events: [] });
+  await write(6, 7);
+  expect(await load()).toEqual({ before: undefined, older: ids(1, 3), events: ids(6, 7) });
 });
 
 test.skipIf(!isLinux)("a second process on the same log is refused (skipped: flock needs Linux)", async () => {

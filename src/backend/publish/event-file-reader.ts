@@ -1,0 +1,100 @@
+import { readFileSync } from "node:fs";
+import { isJsonObject } from "../../core/json-body.ts";
+import { decodeLine, decodeRecord, type EventRecord } from "./event-record.ts";
+
+/** The first line of an event log file. The events of a file are delivered again only if its kind equals the expected kind. */
+export interface EventFileHeader extends EventFileKind {
+  /** The sequence number of the first record. */
+  readonly first: number;
+}
+
+export interface EventFileKind {
+  readonly format: "sallyport push log 2";
+  /** When events reach the disk; see `push.log_sync`. */
+  readonly sync: "always" | "os";
+  /**
+   * With `sync: "os"`, the boot id of the machine. So the events of a file from before a reboot are not delivered again, because
+   * its end may be lost. With `sync: "always"`, an empty string.
+   */
+  readonly bootId: string;
+}
+
+/** The contents of an event log file. */
+export interface ReadFile {
+  /** The sequence number of the first record; `undefined` if the header is damaged or of another kind. */
+  readonly first: number | undefined;
+  /** Whether the header is undamaged and of another kind. */
+  readonly isOtherKind: boolean;
+  /** All undamaged records. Gaps in their sequence numbers show lost records. */
+  readonly records: readonly EventRecord[];
+  /** The size of the file up to and including its last undamaged line, in bytes. */
+  readonly goodBytes: number;
+  /** Whether a line is damaged. A line that was not completely written is not damaged. */
+  readonly isDamaged: boolean;
+  /** Whether damaged lines follow the last undamaged line. */
+  readonly isEndDamaged: boolean;
+}
+
+const NEWLINE = 0x0a;
+
+/** Reads an event log file. Returns `undefined` if there is no file at `path`. */
+export function readEventFile(path: string, kind: EventFileKind): ReadFile | undefined {
+  const bytes = readIfPresent(path);
+  if (bytes === undefined) return undefined;
+  const lines = linesOf(bytes);
+  const header = lines.next().value;
+  const value = header === undefined ? undefined : decodeLine(header.text);
+  const records: EventRecord[] = [];
+  let goodBytes = header?.end ?? 0;
+  let isDamaged = value === undefined;
+  let isEndDamaged = value === undefined;
+  let end = goodBytes;
+  for (const line of lines) {
+    end = line.end;
+    const record = decodeRecord(line.text);
+    isEndDamaged = record === undefined;
+    isDamaged ||= isEndDamaged;
+    if (record === undefined) continue;
+    records.push(record);
+    goodBytes = end;
+  }
+  if (!isUnfinishedLine(bytes.toString("utf8", end))) isDamaged = isEndDamaged = true;
+  const first = firstOf(value, kind);
+  return { first, isOtherKind: value !== undefined && first === undefined, records, goodBytes, isDamaged, isEndDamaged };
+}
+
+function readIfPresent(path: string): Buffer | undefined {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+/** Yields the lines that end with a newline. `end` is the position after the newline, in bytes. */
+function* linesOf(bytes: Buffer): Generator<{ readonly text: string; readonly end: number }, undefined> {
+  let at = 0;
+  for (let end = bytes.indexOf(NEWLINE); end >= 0; end = bytes.indexOf(NEWLINE, at)) {
+    yield { text: bytes.toString("utf8", at, end), end: end + 1 };
+    at = end + 1;
+  }
+  return undefined;
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: a line of the log contains none
+const CONTROL = /[\u0000-\u001f]/;
+
+/**
+ * Whether a text without a newline may be the start of a line whose write was cut short. It is not if it is a complete line with
+ * a damaged newline.
+ */
+function isUnfinishedLine(text: string): boolean {
+  return !CONTROL.test(text) && decodeLine(text.slice(0, -1)) === undefined;
+}
+
+function firstOf(header: unknown, { format, sync, bootId }: EventFileKind): number | undefined {
+  if (!isJsonObject(header)) return undefined;
+  if (header["format"] !== format || header["sync"] !== sync || header["bootId"] !== bootId) return undefined;
+  return typeof header["first"] === "number" ? header["first"] : undefined;
+}

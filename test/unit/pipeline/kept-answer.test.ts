@@ -89,7 +89,7 @@ describe("a request with an idempotency key on a route that keeps answers", () =
     const second = bench.send();
     const { command, answer } = await bench.reached(1);
     answer.resolve(reply("1"));
-    expect([await first, await second, await bench.send()]).toEqual(["backend 1", "waited 1", "kept 1"]);
+    expect([await first, await second, await bench.send()]).toEqual(["backend 1", "waited 1", "replayed 1"]);
     expect(bench.executions).toHaveLength(1);
     expect(command.idempotencyKey).toBe(KEY);
     expect(bench.steps).toEqual(["answer kept", "answer waited", "answer replayed"]);
@@ -158,7 +158,7 @@ describe("a request with an idempotency key on a route that keeps answers", () =
     expect(signal.aborted).toBe(false);
     answer.resolve(reply("1"));
     await first;
-    expect(await bench.send()).toBe("kept 1");
+    expect(await bench.send()).toBe("replayed 1");
   });
 
   test("is cancelled when the gateway stops; a drain waits for its end", async () => {
@@ -189,7 +189,7 @@ describe("the age of a kept answer", () => {
   test("starts with the answer: a request gets it until keep_answer_ms have passed, and not 1 ms later", async () => {
     const bench = await answered();
     bench.clock.advance(KEEP_MS);
-    expect(await bench.send()).toBe("kept 1");
+    expect(await bench.send()).toBe("replayed 1");
     bench.clock.advance(1);
     const next = bench.send();
     (await bench.reached(2)).answer.resolve(reply("2"));
@@ -200,7 +200,7 @@ describe("the age of a kept answer", () => {
     const bench = await answered();
     bench.clock.advance(KEEP_MS + WINDOW_MS);
     bench.answers.trim();
-    expect(await bench.send({ ageMs: WINDOW_MS })).toBe("kept 1");
+    expect(await bench.send({ ageMs: WINDOW_MS })).toBe("replayed 1");
     bench.clock.advance(1);
     expect(await refusalOf(() => bench.send({ ageMs: WINDOW_MS + 1 }))).toMatchObject({ reason: "TIMESTAMP_OUT_OF_WINDOW" });
     expect(bench.executions).toHaveLength(1);
@@ -210,10 +210,10 @@ describe("the age of a kept answer", () => {
     const bench = await answered(-WINDOW_MS);
     bench.clock.advance(KEEP_MS);
     bench.answers.trim();
-    expect(await bench.send({ ageMs: -WINDOW_MS })).toBe("kept 1");
+    expect(await bench.send({ ageMs: -WINDOW_MS })).toBe("replayed 1");
     bench.clock.advance(2 * WINDOW_MS);
     bench.answers.trim();
-    expect(await bench.send({ ageMs: WINDOW_MS })).toBe("kept 1");
+    expect(await bench.send({ ageMs: WINDOW_MS })).toBe("replayed 1");
     expect(bench.executions).toHaveLength(1);
   });
 
@@ -221,12 +221,12 @@ describe("the age of a kept answer", () => {
     const bench = await answered();
     bench.clock.step(10 * KEEP_MS);
     bench.answers.trim();
-    expect(await bench.send()).toBe("kept 1");
+    expect(await bench.send()).toBe("replayed 1");
     bench.clock.advance(KEEP_MS);
-    expect(await bench.send()).toBe("kept 1");
+    expect(await bench.send()).toBe("replayed 1");
     bench.clock.step(-10 * KEEP_MS);
     bench.answers.trim();
-    expect(await bench.send()).toBe("kept 1");
+    expect(await bench.send()).toBe("replayed 1");
     expect(bench.executions).toHaveLength(1);
   });
 
@@ -235,7 +235,7 @@ describe("the age of a kept answer", () => {
     bench.clock.step(-KEEP_MS);
     bench.clock.advance(2 * KEEP_MS);
     bench.answers.trim();
-    expect(await bench.send()).toBe("kept 1");
+    expect(await bench.send()).toBe("replayed 1");
     bench.clock.advance(WINDOW_MS + MARGIN_MS);
     bench.answers.trim();
     expect(bench.answers.entries).toBe(0);

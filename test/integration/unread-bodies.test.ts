@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { Config } from "../../src/config/schema.ts";
 import { AllListeners } from "../support/all-listeners.ts";
-import { END_STREAM, FRAME, RawH2 } from "../support/raw-h2.ts";
+import { ACK, END_STREAM, FRAME, RawH2 } from "../support/raw-h2.ts";
 import { RawHttp1 } from "../support/raw-http.ts";
 import { until } from "../support/until.ts";
 import { withWorld } from "../support/world.ts";
@@ -68,6 +68,17 @@ async function answered(url: string, fields: Readonly<Record<string, string>>): 
   );
   return client;
 }
+
+test.each(["edge", "one port"])("%s: a small body that comes with its request causes no reset", async (name) => {
+  const client = new RawH2(listeners.world(name).gateway.edgeUrl);
+  client.headers({ ...POST, "content-length": "1" });
+  client.data(Buffer.from("x"), { end: true });
+  await client.first(FRAME.data);
+  client.frame(FRAME.ping, 0, 0, Buffer.alloc(8));
+  await until(() => client.frames.some(({ type, flags }) => type === FRAME.ping && flags === ACK), "the answer to a PING");
+  expect(client.frames.filter(({ type }) => type === FRAME.reset)).toEqual([]);
+  client.destroy();
+});
 
 describe("an answer does not wait long for a body that does not arrive", () => {
   const lengths = [{ "content-length": "5" }, { "content-length": "16385" }, {}];

@@ -15,6 +15,11 @@ export interface ServiceVariables {
 /** Interval of the status check, in ms. A changed status is sent to the service manager. */
 const STATUS_INTERVAL_MS = 1000;
 
+/** Minimum interval of the watchdog messages, in ms. With a shorter one, they would take much of the CPU time. */
+const WATCHDOG_INTERVAL_MS_MIN = 10;
+/** Maximum interval of the watchdog messages, in ms. A timer of more than 2³¹ ms would overflow and expire at once. */
+const WATCHDOG_INTERVAL_MS_MAX = 3_600_000;
+
 /**
  * Reports the state of the gateway to the service manager (sd_notify(3)). Without NOTIFY_SOCKET, does nothing.
  *
@@ -29,7 +34,7 @@ export class ServiceManager {
 
   constructor(variables: ServiceVariables, log: Log) {
     this.#socket = openSocket(variables.notifySocket, log);
-    this.#watchdogMs = watchdogInterval(variables);
+    this.#watchdogMs = this.#socket === undefined ? undefined : watchdogInterval(variables, log);
   }
 
   /** Call this when the ports are open. `notReady` returns the reasons why it is not ready. */
@@ -89,11 +94,25 @@ function openSocket(address: string | undefined, log: Log): NotifySocket | undef
   }
 }
 
-/** Returns half of the watchdog's timeout, in ms; `undefined` if the watchdog does not watch this process. */
-function watchdogInterval({ watchdogMicroseconds, watchdogPid }: ServiceVariables): number | undefined {
-  const microseconds = Number(watchdogMicroseconds);
+/**
+ * Returns the interval of the watchdog messages, in ms: half of the watchdog's timeout, within the limits. Returns `undefined` if
+ * the watchdog does not watch this process.
+ */
+export function watchdogInterval({ watchdogMicroseconds, watchdogPid }: ServiceVariables, log: Log): number | undefined {
   const isOther = watchdogPid !== undefined && watchdogPid !== String(process.pid);
-  return Number.isSafeInteger(microseconds) && microseconds > 0 && !isOther ? microseconds / 2000 : undefined;
+  if (watchdogMicroseconds === undefined || watchdogMicroseconds === "" || isOther) return undefined;
+  const microseconds = /^\d{1,20}$/.test(watchdogMicroseconds) ? Number(watchdogMicroseconds) : 0;
+  if (microseconds === 0) {
+    log.warn("watchdog not notified", { cause: "WATCHDOG_USEC is no positive number of microseconds" });
+    return undefined;
+  }
+  const intervalMs = microseconds / 2000;
+  if (intervalMs < WATCHDOG_INTERVAL_MS_MIN) {
+    log.warn("watchdog timeout too short", {
+      cause: `WATCHDOG_USEC is below ${WATCHDOG_INTERVAL_MS_MIN * 2000}: raise WatchdogSec of the service`,
+    });
+  }
+  return Math.min(Math.max(intervalMs, WATCHDOG_INTERVAL_MS_MIN), WATCHDOG_INTERVAL_MS_MAX);
 }
 
 function statusOf(reasons: readonly string[]): string {

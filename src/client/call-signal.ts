@@ -1,4 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
+import { timerMs } from "./timer-ms.ts";
 
 /** Ends one call: at its timeout, or when the caller's signal aborts. */
 export class CallSignal {
@@ -14,7 +15,7 @@ export class CallSignal {
     given?.addEventListener("abort", this.#onAbort);
     if (timeoutMs !== undefined && timeoutMs > 0) {
       const late = new ConnectError("the operation timed out", Code.DeadlineExceeded);
-      this.#timer = setTimeout(() => this.#controller.abort(late), timeoutMs);
+      this.#timer = setTimeout(() => this.#controller.abort(late), timerMs(timeoutMs));
     }
   }
 

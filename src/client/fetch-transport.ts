@@ -9,6 +9,7 @@ import { EnvelopeDecoder } from "./envelope-decoder.ts";
 import { member } from "./json.ts";
 import { payloadFromBytes } from "./payload.ts";
 import type { Fetch } from "./rest.ts";
+import { timerMs } from "./timer-ms.ts";
 import { whyFetchFailed } from "./why-fetch-failed.ts";
 
 export interface FetchTransportOptions {
@@ -83,7 +84,7 @@ const globalFetch: Fetch = (url, init) => fetch(url, init);
 
 function headerOf(type: string, timeoutMs: number | undefined, given: HeadersInit | undefined): Headers {
   const headers = new Headers(given);
-  if (timeoutMs !== undefined && timeoutMs > 0) headers.set("connect-timeout-ms", `${Math.ceil(timeoutMs)}`);
+  if (timeoutMs !== undefined && timeoutMs > 0) headers.set("connect-timeout-ms", `${timerMs(Math.ceil(timeoutMs))}`);
   headers.set("content-type", type);
   headers.set("connect-protocol-version", "1");
   return headers;

@@ -4,6 +4,7 @@ import { SallyportError } from "./errors.ts";
 import { parseJson, textMember } from "./json.ts";
 import { linkSignals } from "./linked-signal.ts";
 import { retryAfterMs } from "./retry-after.ts";
+import { timerMs } from "./timer-ms.ts";
 import { whyFetchFailed } from "./why-fetch-failed.ts";
 
 /** JSON calls over HTTP, for login and the key set. Each call has a timeout and reads at most 64 KiB. */
@@ -82,7 +83,7 @@ async function exchange(
   options: RestOptions,
 ): Promise<{ response: Response; bytes: Uint8Array | undefined }> {
   const send = options.fetch ?? ((input, rest) => fetch(input, rest));
-  const timeout = AbortSignal.timeout(options.timeoutMs ?? TIMEOUT_MS);
+  const timeout = AbortSignal.timeout(timerMs(options.timeoutMs ?? TIMEOUT_MS));
   const { signal, unlink } = linkSignals(options.signal, timeout);
   try {
     // `no-store` disables the HTTP cache, because a cached key set can be older than its maximum age.

@@ -1,6 +1,7 @@
 import { type FillRandom, systemRandom } from "./bytes.ts";
 import { SallyportError } from "./errors.ts";
 import { RestError } from "./rest.ts";
+import { timerMs } from "./timer-ms.ts";
 
 /** How `execute` repeats a command that has an `idempotencyKey`. */
 export interface RetryOptions {
@@ -74,7 +75,7 @@ export async function sleep(delayMs: number, signal: AbortSignal | undefined): P
       signal?.removeEventListener("abort", wake);
       resolve();
     };
-    const timer = setTimeout(wake, delayMs);
+    const timer = setTimeout(wake, timerMs(delayMs));
     signal?.addEventListener("abort", wake);
   });
 }

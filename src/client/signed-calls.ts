@@ -11,6 +11,7 @@ import { linkSignals } from "./linked-signal.ts";
 import type { SendOptions, StreamOptions } from "./options.ts";
 import { payloadFromBytes } from "./payload.ts";
 import type { SignedRequest } from "./request-signer.ts";
+import { timerMs } from "./timer-ms.ts";
 import { type CommandResult, type VerifiedEvent, verifyResponse } from "./verify.ts";
 
 /** Verified events, in the order in which they arrive. */
@@ -44,7 +45,7 @@ export class SignedCalls {
   async execute(request: SignedRequest, { signal, headers, timeoutMs = TIMEOUT_MS }: SendOptions): Promise<CommandResult> {
     const { executeCommand } = gatewayService.method;
     try {
-      const response = await this.#transport.unary(executeCommand, signal, Math.ceil(timeoutMs), headers, request);
+      const response = await this.#transport.unary(executeCommand, signal, timerMs(Math.ceil(timeoutMs)), headers, request);
       const verified = await verifyResponse(response.message, request, this.#keys);
       this.#clock.observe(verified.evidence.timestampMs);
       return { ...verified, replayed: response.header.get("idempotent-replayed") === "true" };
@@ -77,7 +78,7 @@ export class SignedCalls {
     const transport = this.#transport;
     async function* messages(): AsyncGenerator<GatewayEvent, void, undefined> {
       const { fetchEvents } = gatewayService.method;
-      yield* (await transport.unary(fetchEvents, signal, Math.ceil(timeoutMs), headers, request)).message.events;
+      yield* (await transport.unary(fetchEvents, signal, timerMs(Math.ceil(timeoutMs)), headers, request)).message.events;
     }
     return this.#verified(request, messages());
   }

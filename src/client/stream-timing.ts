@@ -1,3 +1,5 @@
+import { timerMs } from "./timer-ms.ts";
+
 /** The clocks, the timers and the randomness of subscriptions. Tests control all of them. */
 export interface StreamTiming {
   /** Wall-clock time of the device, in Unix ms. It continues while the device sleeps. */
@@ -15,7 +17,7 @@ export const systemTiming: StreamTiming = {
   monotonic: () => performance.now(),
   random: () => Math.random(),
   after(ms, run) {
-    const timer = setTimeout(run, ms);
+    const timer = setTimeout(run, timerMs(ms));
     return () => clearTimeout(timer);
   },
 };

@@ -111,6 +111,16 @@ describe("execute", () => {
     expect(aborted).toMatchObject({ name: "GatewayError", code: "canceled" });
   });
 
+  test.each([Number.POSITIVE_INFINITY, 1e12])("with timeoutMs = %d waits for the answer", async (timeoutMs) => {
+    const execute = async (request: ExecuteCommandRequest) => {
+      await Bun.sleep(50);
+      return respond(request, RING, 1);
+    };
+    expect((await clientOf({ execute }).execute("user.profile.get", undefined, { timeoutMs })).payload).toBe(1);
+    const retried = { idempotencyKey: "order-000001", timeoutMs, retry: { attemptTimeoutMs: timeoutMs } };
+    expect((await clientOf({ execute }).execute("user.profile.get", undefined, retried)).payload).toBe(1);
+  });
+
   test("rejects with DeadlineExceeded after timeoutMs", async () => {
     const client = clientOf({ execute: () => new Promise(() => {}) });
     expect(await failureOf(client.execute("user.profile.get", undefined, { timeoutMs: 5 }))).toMatchObject({

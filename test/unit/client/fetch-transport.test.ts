@@ -102,6 +102,20 @@ describe("a call", () => {
     expect(names.map((name) => seen?.get(name))).toEqual(["application/proto", "1", "1500", "pl"]);
   });
 
+  test.each([Number.POSITIVE_INFINITY, 2 ** 31, 1e12])(
+    "with a timeout of %d ms does not end at once, and sends a timeout that the gateway accepts",
+    async (timeoutMs) => {
+      const sent: (string | null)[] = [];
+      answer = async ({ headers }) => {
+        sent.push(headers.get("connect-timeout-ms"));
+        await Bun.sleep(50);
+        return new Response(new Uint8Array(), { headers: { "content-type": "application/proto" } });
+      };
+      await gateway.executeCommand({}, { timeoutMs });
+      expect(sent).toEqual(["2147483647"]);
+    },
+  );
+
   test("fails with the code of a Connect error, or of the HTTP status of a proxy", async () => {
     const body = JSON.stringify({ code: "failed_precondition", message: "no" });
     const answers: [string, () => Response][] = [

@@ -32,10 +32,10 @@ interface Waiting {
   readonly done: PromiseWithResolvers<readonly PublishedEvent[]>;
 }
 
-/** A call whose event ids were checked and accepted. */
-interface Admitted {
+/** A call whose event ids were checked. */
+interface Checked {
   readonly call: Waiting;
-  readonly results: readonly PublishedEvent[];
+  readonly results: readonly PublishedEvent[] | EventIdReused;
   /** The events that are not duplicates. */
   readonly added: readonly LoggedEvent[];
 }
@@ -111,15 +111,16 @@ export class HttpSource implements PushSource, Publisher {
     this.#isWriting = true;
     while (this.#waiting.length > 0) {
       const calls = this.#waiting.splice(0);
-      const admitted = calls.flatMap((call) => this.#admit(call) ?? []);
-      const added = admitted.flatMap((each) => each.added);
+      const checked = calls.map((call) => this.#check(call));
+      const added = checked.flatMap((each) => each.added);
       try {
         if (added.length > 0) await log?.append(added);
-        this.#deliver(admitted, added);
+        this.#deliver(checked, added);
       } catch (error) {
         for (const { event } of added) this.#ids.remove(event);
         const unavailable = new PublishUnavailable("the event log cannot be written", { cause: error });
-        for (const { call } of admitted) call.done.reject(unavailable);
+        // This also answers a call with a reused id, because the id may belong to an event of the failed write.
+        for (const { call } of checked) call.done.reject(unavailable);
       }
       for (const { bytes } of calls) this.#waitingBytes -= bytes;
     }
@@ -127,12 +128,15 @@ export class HttpSource implements PushSource, Publisher {
   }
 
   /** Delivers events that are in the log, and answers their calls. */
-  #deliver(admitted: readonly Admitted[], added: readonly LoggedEvent[]): void {
+  #deliver(checked: readonly Checked[], added: readonly LoggedEvent[]): void {
     for (const { event, cursor } of added) {
       this.#ids.confirm(event);
       this.#parts.delivery.dispatch({ kind: "client_event", event }, cursor);
     }
-    for (const { call, results } of admitted) call.done.resolve(results);
+    for (const { call, results } of checked) {
+      if (results instanceof EventIdReused) call.done.reject(results);
+      else call.done.resolve(results);
+    }
   }
 
   /** Remembers the id of an event that an earlier run has published. */
@@ -141,16 +145,15 @@ export class HttpSource implements PushSource, Publisher {
     this.#ids.confirm(event);
   }
 
-  /** Checks the event ids of a call. A call with a reused id is rejected as a whole. */
-  #admit(call: Waiting): Admitted | undefined {
+  /** Checks the event ids of a call. A call with a reused id is refused as a whole. */
+  #check(call: Waiting): Checked {
     const added: LoggedEvent[] = [];
     const results: PublishedEvent[] = [];
     for (const [index, event] of call.events.entries()) {
       const state = this.#ids.stateOf(event);
       if (state === "reused") {
         for (const each of added) this.#ids.remove(each.event);
-        call.done.reject(new EventIdReused(index));
-        return undefined;
+        return { call, results: new EventIdReused(index), added: [] };
       }
       results.push({ isDuplicate: state === "duplicate" });
       if (state === "duplicate") continue;

@@ -141,6 +141,27 @@ test.each(["a failed write", "a call with a reused id"])(
   },
 );
 
+test("an id counts as reused only if the event that has it is stored", async () => {
+  const log = new ManualLog();
+  const { source, sink } = openSource(log);
+  source.start();
+  const first = source.publish([event("first")]);
+  const publish = (...events: ClientEvent[]) => source.publish(events).catch((error) => error);
+  const failed = [publish(event("1")), publish(event("2"), event("1", "other"))];
+  log.complete();
+  await first;
+  log.fail();
+  for (const each of failed) expect(await each).toBeInstanceOf(PublishUnavailable);
+  await tick();
+  const stored = [publish(event("1", "other")), publish(event("1"))];
+  log.complete();
+  await tick();
+  log.complete();
+  expect(await stored[0]).toEqual([{ isDuplicate: false }]);
+  expect(await stored[1]).toBeInstanceOf(EventIdReused);
+  expect(sink.entries).toEqual(["event first", "event 1"]);
+});
+
 test("a revocation does not wait for the log", async () => {
   const { source, sink } = openSource(new ManualLog());
   source.start();

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createConnectTransport } from "@connectrpc/connect-node";
@@ -221,5 +221,29 @@ describe("with push.log_file", () => {
     const again = await callPublish(gateway.publishUrl ?? "", "/publish", event("l-3"));
     expect(await again.json()).toEqual({ event_id: "l-3", duplicate: true });
     resumed.leave();
+  });
+
+  test("after a damaged event, a client must resync, and the undamaged events are still known", async () => {
+    const path = join(folder, "damaged");
+    const logged = await openPublishingWorld({ "push.log_file": path, "keys.current": SEED });
+    await using opened = new AsyncDisposableStack();
+    opened.defer(() => logged.close());
+    const device = await logged.login();
+    const event = (id: string) => ({ user_id: device.userId, event_type: "a.b", event_id: id, payload: id });
+    await logged.call("/publish", { events: [event("l-1"), event("l-2"), event("l-3")] });
+    await logged.gateway.stop();
+    const text = readFileSync(path, "utf8");
+    writeFileSync(path, text.replace('"l-3"', '"l-4"'));
+    const gateway = await startGateway({ config: logged.config, log: SILENT_LOG });
+    opened.defer(async () => void (await gateway.stop()));
+    const transport = createConnectTransport({ baseUrl: gateway.edgeUrl, httpVersion: "1.1" });
+    const stream = await EventSubscriber.open(transport, device, JSON.stringify({ resume_after: "l-1" }));
+    await until(() => stream.events.length > 1, "the resync");
+    expect(stream.events.map(({ envelope }) => envelope?.eventType)).toEqual(["gateway.server_time", "gateway.resync"]);
+    const publish = async (id: string) => (await callPublish(gateway.publishUrl ?? "", "/publish", event(id))).json();
+    expect(await publish("l-2")).toEqual({ event_id: "l-2", duplicate: true });
+    expect(await publish("l-3")).toEqual({ event_id: "l-3", duplicate: false });
+    await until(() => stream.lastId === "l-3", "the repeated event");
+    stream.leave();
   });
 });

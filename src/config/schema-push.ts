@@ -38,7 +38,7 @@ export const PUSH_SETTINGS = {
   "push.log_bytes_max": setting(
     int("bytes", MiB, 1024 * MiB),
     64 * MiB,
-    "Maximum size of `push.log_file` and its older file together, in bytes. The older file has the same name with the suffix `.1`. When `push.log_file` reaches half of the maximum, the file becomes the older file, and the previous older file is deleted. The gateway then starts a new `push.log_file`. An event that is larger than half of the maximum is delivered, but not stored. After a restart, clients cannot resume from before this event, and fetch their complete state again. The file contains payloads in base64, so an event takes up to 4/3 of the size of its payload.",
+    "Maximum size of `push.log_file` and its older file together, in bytes. The older file has the same name with the suffix `.1`. When `push.log_file` reaches half of the maximum, the file becomes the older file, and the previous older file is deleted. The gateway then starts a new `push.log_file`. An event that is larger than half of the maximum is delivered, but not stored. After a restart, clients cannot resume from before this event, and fetch their complete state again. The file contains payloads in base64, so an event takes up to 4/3 of the size of its payload. After you lower the maximum, a larger file stays until the gateway replaces it.",
   ),
   "push.log_sync": setting(
     choice("always", "os"),

@@ -251,7 +251,7 @@ async function appendWhileFailing(steps: readonly Step[], from: number, count: n
     );
     if (isStored) stored.push(n);
     copyFiles(path, other);
-    const killed = await resumeAll(other, clock, stored, isRefused);
+    const killed = await resumeAll(other, clock, stored, count === 1 ? undefined : isRefused);
     if (killed.wrong.length > 0) return { files, stored, problem: `kill after ${n}: ${killed.wrong}` };
   }
   const isClosed = await log.close().then(

@@ -98,3 +98,14 @@ describe.skipIf(NO_REDIS !== undefined)(`entries with any bytes${reason}`, () =>
     expect(step).toEqual({ kind: "session_invalidation", revocation: { userId: "", deviceSessionId: "d" } });
   });
 });
+
+test.each(["event", "revocation"])(
+  "white space around the JSON of the field %s: only the white space of JSON is accepted",
+  (name) => {
+    const json = JSON.stringify(name === "event" ? { user_id: "u", event_type: "a.b" } : { user_id: "u" });
+    const kindOf = (value: string) => readEntry({ id: "1-1", isUtf8: true, fields: [[name, value]] }).kind;
+    expect(kindOf(`\r\n\t ${json} \t\r\n`)).toBe(name === "event" ? "client_event" : "session_invalidation");
+    for (const space of ["\u00a0", "\ufeff", "\u2028", "\v", "\f", "\u3000"])
+      expect([kindOf(space + json), kindOf(json + space)]).toEqual(["dropped", "dropped"]);
+  },
+);

@@ -526,7 +526,7 @@ describe("random schemas", () => {
       }),
       { numRuns: RUNS },
     );
-    expect(Math.min(counts.accepted, counts.refused)).toBeGreaterThan(50);
+    expect(Math.min(counts.accepted, counts.refused)).toBeGreaterThan(5);
   }, 60_000);
 });
 

@@ -19,7 +19,7 @@ interface BackendParts {
   readonly metrics: GatewayMetrics;
   readonly log: Log;
   readonly clock: Clock;
-  /** The pools whose gauges are set. Default: all. */
+  /** The pools whose gauges are updated before each scrape. Default: all pools. */
   readonly sampledPools?: readonly PoolName[];
 }
 

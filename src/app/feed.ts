@@ -60,8 +60,8 @@ function feedUrl(config: GatewayConfig): string {
 }
 
 /**
- * Returns the file that stores the checkpoint of the push feed; `undefined` if `history.checkpoint_file` is not set. With another push
- * source than `feed`, logs a warning instead.
+ * Returns the file that stores the checkpoint of the push feed; `undefined` if `history.checkpoint_file` is not set. If the setting
+ * has no effect because `push.source` is not `feed`, logs a warning and returns `undefined`.
  */
 export function checkpointFile(config: GatewayConfig, { clock, log }: Pick<FeedParts, "clock" | "log">) {
   const unused = unusedSetting(config);

@@ -15,7 +15,7 @@ export interface ServiceVariables {
 /** Interval of the status check, in ms. A changed status is sent to the service manager. */
 const STATUS_INTERVAL_MS = 1000;
 
-/** Minimum interval of the watchdog messages, in ms. With a shorter one, they would take much of the CPU time. */
+/** Minimum interval of the watchdog messages, in ms. More frequent messages would take much CPU time. */
 const WATCHDOG_INTERVAL_MS_MIN = 10;
 /** Maximum interval of the watchdog messages, in ms. A timer of more than 2³¹ ms would overflow and expire at once. */
 const WATCHDOG_INTERVAL_MS_MAX = 3_600_000;
@@ -95,15 +95,16 @@ function openSocket(address: string | undefined, log: Log): NotifySocket | undef
 }
 
 /**
- * Returns the interval of the watchdog messages, in ms: half of the watchdog's timeout, within the limits. Returns `undefined` if
- * the watchdog does not watch this process.
+ * Returns the interval of the watchdog messages, in ms. It is half of the watchdog's timeout, but at least
+ * `WATCHDOG_INTERVAL_MS_MIN` and at most `WATCHDOG_INTERVAL_MS_MAX`. Returns `undefined` if the watchdog does not watch this
+ * process, or if the timeout of the watchdog is invalid.
  */
 export function watchdogInterval({ watchdogMicroseconds, watchdogPid }: ServiceVariables, log: Log): number | undefined {
   const isOther = watchdogPid !== undefined && watchdogPid !== String(process.pid);
   if (watchdogMicroseconds === undefined || watchdogMicroseconds === "" || isOther) return undefined;
   const microseconds = /^\d{1,20}$/.test(watchdogMicroseconds) ? Number(watchdogMicroseconds) : 0;
   if (microseconds === 0) {
-    log.warn("watchdog not notified", { cause: "WATCHDOG_USEC is no positive number of microseconds" });
+    log.warn("watchdog not notified", { cause: "WATCHDOG_USEC is not a positive number" });
     return undefined;
   }
   const intervalMs = microseconds / 2000;

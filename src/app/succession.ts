@@ -128,7 +128,7 @@ export function ownAnswers({ memoryAnswers }: Stores, store: AnswerStore): OwnAn
   return memoryAnswers && { store, handOver: () => memoryAnswers.handOver() };
 }
 
-/** Returns an identity of the configured stores. */
+/** Returns one digest of all settings that select the stores. */
 function identityOf(config: Config): string {
   return digestOf(storesOf(config).map((key) => config[key]));
 }
@@ -136,7 +136,7 @@ function identityOf(config: Config): string {
 const MEMORY_SETTINGS = ["stores.kind", "stores.shared_file"] as const;
 const REDIS_SETTINGS = ["stores.kind", "stores.redis.url", "stores.redis.prefix"] as const;
 
-/** Returns the settings that select the stores of this configuration. */
+/** Returns the names of the settings that select the stores. They depend on `stores.kind`. */
 function storesOf(config: Config): readonly ((typeof MEMORY_SETTINGS)[number] | (typeof REDIS_SETTINGS)[number])[] {
   return config["stores.kind"] === "redis" ? REDIS_SETTINGS : MEMORY_SETTINGS;
 }
@@ -145,7 +145,7 @@ function digestsOf(config: Config): Readonly<Record<string, string>> {
   return Object.fromEntries([...MEMORY_SETTINGS, ...REDIS_SETTINGS].map((key) => [key, digestOf([config[key]])]));
 }
 
-/** Values of settings are sent as digests, because the URL of Redis may contain a password. */
+/** The successor gets digests of the settings, not their values, because the URL of Redis may contain a password. */
 function digestOf(values: readonly unknown[]): string {
   return createHash("sha256").update(JSON.stringify(values)).digest("base64");
 }

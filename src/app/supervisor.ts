@@ -69,7 +69,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Repla
   const memory = openSharedMemory(config, succession);
   undo.defer(() => memory?.[Symbol.dispose]());
 
-  // Of all backend calls, the supervisor makes only session look-ups.
+  // The only backend calls of the supervisor are session look-ups. So it updates only the gauges of their pool.
   const backend = openBackend(config, { metrics, log, clock, sampledPools: ["sessions"] });
   undo.defer(() => backend.close());
   const stores = await openStores(storeSettings(config, memory?.fd, succession !== undefined), {

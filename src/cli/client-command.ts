@@ -27,7 +27,7 @@ export interface ClientContext {
   url: string;
   /** The message type that `sallyport call` sends, for error messages. `undefined` for other commands. */
   messageType: string | undefined;
-  /** The path of the login call, for error messages. `undefined` except for `sallyport login` with `--path` or `--guest`. */
+  /** The path of the login call, for error messages. Set only by `sallyport login` with `--path` or `--guest`. */
   loginPath: string | undefined;
 }
 

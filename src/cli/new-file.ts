@@ -2,7 +2,7 @@ import { existsSync, writeFileSync } from "node:fs";
 import { absolutePathShown, whyUnreadable } from "../core/file-problem.ts";
 import { CommandFailure, EXIT } from "./exit-code.ts";
 
-/** Writes a file. Throws `CommandFailure` if it exists or cannot be written. */
+/** Writes a new file. Throws `CommandFailure` if the file already exists or cannot be written. */
 export function writeNew(path: string, content: string): void {
   requireNew(path);
   try {

@@ -39,7 +39,7 @@ export function shownOperation({ method, path, operationId }: OperationName): st
   return printableLine(`${method} ${path}${operationId === undefined ? "" : ` (${operationId})`}`);
 }
 
-/** Names a part of a schema that is left out, on one line. */
+/** Returns one line: the place of a left-out part of a schema, and the reason. */
 export function shownLoss({ pointer, reason }: Loss): string {
   return printableLine(`${pointer}: ${reason}`);
 }

@@ -9,15 +9,18 @@ import { CommandFailure, EXIT } from "./exit-code.ts";
 import { requireNew, writeNew } from "./new-file.ts";
 
 /**
- * The folder for the schemas of imported routes. Routes name their schemas relative to the folder of the configuration file, and a
- * gateway reads no schema outside that folder.
+ * The folder for the schemas of imported routes. It must be inside the folder of the configuration file, because a gateway reads no
+ * other schemas. A route names its schema by the path relative to the folder of the configuration file.
  */
 export class SchemaFolder {
-  /** What stands before the name of a schema in a route, such as `schemas/`. */
+  /** The path from the folder of the configuration file to this folder, such as `schemas/`. */
   readonly prefix: string;
   readonly #configFolder: string;
 
-  /** `out`: the configuration file. `undefined`: it is written to the working directory later. Throws `UsageError`. */
+  /**
+   * `out` is the path of the configuration file. If `out` is `undefined`, the configuration file is expected in the working
+   * directory. Throws `UsageError` if `folder` is not inside the folder of the configuration file.
+   */
   constructor(folder: string, out: string | undefined) {
     this.#configFolder = out === undefined ? resolve(".") : dirname(resolve(out));
     const path = relative(this.#configFolder, resolve(folder)).split(sep).join("/");
@@ -31,7 +34,7 @@ export class SchemaFolder {
     for (const { path } of files) requireNew(join(this.#configFolder, path));
   }
 
-  /** Throws `CommandFailure`. */
+  /** Creates the folder and writes the files. Throws `CommandFailure` if a file exists or cannot be written. */
   write(files: readonly SchemaFile[]): void {
     const folder = join(this.#configFolder, this.prefix);
     try {

@@ -74,7 +74,7 @@ export function resolveConfig(sources: ConfigSources = {}): Resolution {
     ...environment.problems,
     ...flags.problems,
     ...decoded.problems,
-    // If the prefixes are rejected, the default prefixes would reject each route too.
+    // If `backend.route_prefixes` is invalid, `config` has the default prefixes. With them, valid routes could be reported too.
     ...(failed.has("backend.route_prefixes") ? [] : prefixProblems(settingOf("routes"), config["backend.route_prefixes"])),
     ...schemas.problems,
     // A source that could not be read may contain the settings that a rule would report as missing. So the rules are skipped.

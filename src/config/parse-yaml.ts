@@ -65,7 +65,7 @@ function parse(text: string, format: "YAML" | "JSON"): { document: Document; lin
 /** Matches a text with a line such as `[backend]` or `[[routes]]`, and with `=` in a later line. */
 const LOOKS_LIKE_TOML = /^\[{1,2}[A-Za-z_.]+\]{1,2}\s*$[\s\S]*^[A-Za-z_."]+\s*=/m;
 
-/** Matches the message of the library about content in brackets that are not closed, or less indented than their line. */
+/** Matches messages of the YAML library about [ … ] or { … } without a closing bracket, or with too little indentation. */
 const IN_BRACKETS = /^Flow (map|sequence)/;
 
 function yamlAdvice({ code, message }: Pick<YAMLError, "code" | "message">, text: string): string {

@@ -43,13 +43,16 @@ function shapeOfSegment(segment: PatternSegment): string {
   return typeof segment === "string" ? segment : segment.text;
 }
 
-/** Returns a text that is equal for two routes if they map the payload to the call in the same way, however they are written. */
+/** Returns a text that is equal for two routes if they map the payload to the backend call in the same way. */
 function mapping(route: RouteConfig): string {
   const { path, response_body, request = "json", response = "json" } = route;
   return JSON.stringify([parseTemplate(path), request === "raw" ? [] : fieldMapping(route), response_body, request, response]);
 }
 
-/** Returns what decides which fields of a JSON payload are the body, and whether the query may contain objects (`isQueryNested`). */
+/**
+ * Returns the values that determine which fields of a JSON payload are the body, and whether the query may contain objects
+ * (`isQueryNested`).
+ */
 function fieldMapping({ method, body }: RouteConfig): readonly unknown[] {
   const effective = body ?? (method === "GET" || method === "DELETE" ? "" : "*");
   return effective === "*" ? [effective] : [effective, body !== undefined];

@@ -14,7 +14,7 @@ type Source = Config["push.source"];
 export interface UnusedSetting {
   readonly key: "history.checkpoint_file";
   readonly source: Source;
-  /** What keeps the events with this push source. */
+  /** A clause for messages: it says what stores the events with this push source. */
   readonly instead: string;
 }
 

@@ -28,7 +28,7 @@ export const CONNECTION_SETTINGS = {
   "connections.opening_ms": setting(
     ms(100),
     10_000,
-    `Timeout for the TLS handshake and the first bytes of a new connection together, in ms. The first bytes show the protocol of the connection. If they do not arrive within the timeout, the connection is closed. With TLS, \`edge.grpc = same-port\` and \`trusted_proxies\`, the timeout starts again when the handshake begins. ${GRPC_ONLY} With \`edge.grpc = own-port\`, the edge instead closes a new connection that does not send a complete request head within 12 s.`,
+    `Timeout for the TLS handshake and the first bytes of a new connection together, in ms. The first bytes show the protocol of the connection. If they do not arrive within the timeout, the connection is closed. If TLS is on, \`edge.grpc\` is \`same-port\` and \`trusted_proxies\` is set, the timeout starts again when the TLS handshake begins. ${GRPC_ONLY} With \`edge.grpc = own-port\`, the edge instead closes a new connection that does not send a complete request head within 12 s.`,
   ),
   "connections.requests_max": setting(
     int("calls", 1, 1_000_000_000),

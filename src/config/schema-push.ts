@@ -33,17 +33,17 @@ export const PUSH_SETTINGS = {
   ),
   "push.log_file": unset(
     filePath,
-    "File in which the gateway stores the events that the private listener accepts. After a restart, the gateway reads the events that are younger than `history.age_ms`, so clients can resume their streams. If no file is set, every client fetches its complete state again after a restart. Each gateway needs its own file. If the gateway runs for a time without this file, delete the file before you use it again. The setting requires `push.source = http`.",
+    "File in which the gateway stores the events that the private listener accepts. After a restart, the gateway reads the events that are younger than `history.age_ms`, so clients can resume their streams. If no file is set, every client fetches its complete state again after a restart. Each gateway needs its own file. If the gateway runs for a time without this file, the file lacks the events of this time. Delete the file before you use it again. The setting requires `push.source = http`.",
   ),
   "push.log_bytes_max": setting(
     int("bytes", MiB, 1024 * MiB),
     64 * MiB,
-    "Maximum size of `push.log_file` and its older file together, in bytes. The older file has the same name with the suffix `.1`. When `push.log_file` reaches half of the maximum, the file becomes the older file, and the previous older file is deleted. The gateway then starts a new `push.log_file`. An event that is larger than half of the maximum is delivered, but not stored. After a restart, clients cannot resume from before this event, and fetch their complete state again. The file contains payloads in base64, so an event takes up to 4/3 of the size of its payload. After you lower the maximum, a larger file stays until the gateway replaces it.",
+    "Maximum size of `push.log_file` and its older file together, in bytes. The older file has the same name with the suffix `.1`. When `push.log_file` reaches half of the maximum, the file becomes the older file, and the previous older file is deleted. The gateway then starts a new `push.log_file`. An event that is larger than half of the maximum is delivered, but not stored. After a restart, clients cannot resume from before this event, and fetch their complete state again. The file contains payloads in base64, so a payload of 3 KiB takes 4 KiB in the file. After you lower the maximum, a larger file stays until the gateway replaces it.",
   ),
   "push.log_sync": setting(
     choice("always", "os"),
     "always",
-    "Moment at which the private listener confirms an event to the backend. `always`: after the event is on the disk (fdatasync). `os`: after the event is written to `push.log_file`, but possibly before the event is on the disk. With `os`, no event is lost if the gateway crashes. After a reboot of the machine, the events of a file that was written with `os` are not delivered again, and every client fetches its complete state again. The same applies after a change of this setting.",
+    "Moment at which the private listener confirms an event to the backend. `always`: after the event is on the disk (fdatasync). `os`: after the event is written to `push.log_file`, but possibly before the event is on the disk. With `os`, no event is lost if the gateway crashes. After a reboot of the machine, the events of a file that was written with `os` are not delivered again, and every client fetches its complete state again. After a change of `push.log_sync`, the events that were stored before the change are also not delivered again.",
   ),
   "push.redis.url": secret(
     redisUrl,

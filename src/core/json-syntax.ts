@@ -49,7 +49,7 @@ interface Token {
   readonly sign: string | undefined;
 }
 
-/** Returns what may follow the token, or `undefined` if the token is wrong here. */
+/** Returns the kind of token that may follow this token; `undefined` if this token is wrong here. */
 function following(expected: Expected, { isString, isScalar, sign }: Token, closers: string[]): Expected | undefined {
   const afterValue = () => (closers.length === 0 ? "end" : "separator");
   const close = () => {

@@ -61,7 +61,7 @@ const LISTEN_SETTINGS: Readonly<Record<string, string>> = {
   "the embedded backend's push feed": "dev.push_listen",
 };
 
-/** Returns the advice to use another address, for the end of an error message. Returns an empty text for any other error. */
+/** For a `ListenError`, returns the advice to use another address, for the end of its message. Otherwise, returns an empty text. */
 export function listenAdvice(error: unknown): string {
   const setting = error instanceof ListenError ? LISTEN_SETTINGS[error.what] : undefined;
   return setting === undefined ? "" : `; to use another address, --set ${setting}=HOST:PORT`;

@@ -19,7 +19,8 @@ const SLEW_MAX = 0.001;
  *
  * - A step is a change of the wall clock by at least `CLOCK_JUMP_MS` relative to the monotonic clock.
  * - Slewing (gradual correction) of up to `SLEW_MAX` is not a step.
- * - Smaller changes that are faster than slewing add up over several checks. Their sum can be a step.
+ * - The clocks are compared every second. Smaller changes that are faster than `SLEW_MAX` add up over several comparisons. Their
+ *   sum can be a step.
  * - A suspension of the host is a step.
  * - A busy process is not a step, because both clocks are read at the same moment.
  */

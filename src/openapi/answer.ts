@@ -4,7 +4,7 @@ import type { Node } from "./node.ts";
 import { NotExpressible } from "./not-expressible.ts";
 import type { RouteFields } from "./route-fields.ts";
 
-/** Answers that a client must read before they end. The gateway passes on complete answers only. */
+/** Media types of answers that may never end. The gateway passes on only complete answers, so it cannot pass on these types. */
 const ENDLESS: ReadonlySet<string> = new Set(["text/event-stream", "multipart/x-mixed-replace"]);
 
 /**

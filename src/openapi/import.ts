@@ -11,7 +11,10 @@ import { serverOf } from "./servers.ts";
 
 /** The message type of a route while it is checked. It is not in the reasons of operations that are left out. */
 const CHECKED_TYPE = "import.check";
-/** Maximum size of all schemas together, in characters. Each schema has a copy of every part of the document that it uses. */
+/**
+ * Maximum size of all schemas together, in characters. They can be larger than the document, because each schema has a copy of
+ * every part that it uses.
+ */
 const SCHEMAS_SIZE_MAX = 64 * 1024 * 1024;
 
 /** A route of the configuration, as it is written. */
@@ -23,9 +26,9 @@ export interface ImportedRoute {
   readonly path: string;
   /** What writers of clients must know. */
   readonly remarks: readonly string[];
-  /** The file that `schema` of the row names. `undefined` if the payload has no schema. */
+  /** The file that the field `schema` of `row` names; `undefined` if the payload has no schema. */
   readonly schema: SchemaFile | undefined;
-  /** What of the document is not in the schema. */
+  /** The parts of the document's schemas that are left out of `schema`. */
   readonly losses: readonly Loss[];
 }
 
@@ -51,7 +54,7 @@ export interface ImportOptions {
   readonly pathPrefixes?: readonly string[];
   /** Replaces the path of the document's server. */
   readonly basePath?: string | undefined;
-  /** What stands before the name of each schema file, such as `schemas/`. Default: payloads get no schemas. */
+  /** The prefix of the schema paths in the routes, such as `schemas/`. Default: payloads get no schemas. */
   readonly schemaPrefix?: string | undefined;
 }
 

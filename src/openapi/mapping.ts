@@ -15,9 +15,12 @@ export interface Mapping extends RouteFields {
 }
 
 export interface PayloadFields {
-  /** The schema of the body, and its place in the payload: one field, or `*` for all fields that are no parameters. */
+  /**
+   * The schema of the body, and the field of the payload that contains the body. If `field` is `*`, the body consists of all fields
+   * that are not parameters. `undefined` if the call has no body.
+   */
   readonly body: { readonly field: string; readonly schema: unknown } | undefined;
-  /** The parameters by the names of their fields. */
+  /** The parameters of the path and the query. The key is the name of the parameter's field in the payload. */
   readonly parameters: ReadonlyMap<string, FieldParameter>;
 }
 

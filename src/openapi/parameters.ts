@@ -14,8 +14,11 @@ export interface FieldParameter {
   readonly name: string;
   readonly isRequired: boolean;
   /**
-   * How the payload has the value: `value` as the schema says, `text` as one text, or `spread` over several fields with other
-   * names.
+   * How the payload contains the value of the parameter:
+   *
+   * - `value`: in one field, in the form of the schema.
+   * - `text`: in one field, as one text.
+   * - `spread`: in several fields. Their names differ from the name of the parameter.
    */
   readonly form: "value" | "text" | "spread";
   readonly schema: unknown;

@@ -99,8 +99,8 @@ async function chargeVerifiedNetwork(peer: Peer, cost: number, ports: FailurePor
 }
 
 /**
- * Acquires the failure permits of a request. If other requests hold the tokens that the request needs, the request waits. So
- * many honest clients behind one address can connect simultaneously after a restart.
+ * Acquires the failure permits of a request. If other requests hold the tokens that the request needs, the request waits. This
+ * allows many honest clients behind one address to connect simultaneously after a restart.
  *
  * Throws RATE_LIMITED in three cases: the bucket has too few tokens, `ip.burst` requests already wait for this bucket, or there is
  * no room to count the held tokens.

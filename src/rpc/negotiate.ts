@@ -71,7 +71,10 @@ function accepting<P extends UnaryProtocol | StreamProtocol>(
   return accepted === protocol ? found : { protocol: accepted, codec };
 }
 
-/** Returns one table for connections without trailers, and one for connections with trailers. Only the second contains gRPC. */
+/**
+ * Returns two tables of protocols. The table `withoutTrailers` is for connections that cannot carry trailers. The table
+ * `withTrailers` is for the other connections. Only this table contains gRPC, because gRPC needs trailers.
+ */
 function tables<P extends UnaryProtocol | StreamProtocol>(protocols: readonly P[], grpc: P, webAccepting?: WebAccepting<P>) {
   return {
     withoutTrailers: new ProtocolTable(protocols, webAccepting),

@@ -1,6 +1,6 @@
 import type { Steps } from "./steps.ts";
 
-/** Steps of one exact division, which takes about 1 µs. A step is about 10 ns of work (`Steps`). */
+/** Number of steps for one exact division, which takes about 1 µs. The number includes a reserve: 200 steps stand for 2 µs. */
 const STEPS_PER_DIVISION = 200;
 
 /** `digits` times 10 to the power of `exponent`. */
@@ -33,7 +33,7 @@ function divides(unit: Decimal, { digits, exponent }: Decimal): boolean {
   return digits % (unit.digits * 10n ** BigInt(-shift)) === 0n;
 }
 
-/** Converts a finite double to the shortest decimal that has the same double. */
+/** Converts a finite double to the shortest decimal that parses to the same double. */
 function toDecimal(value: number): Decimal {
   const [mantissa = "", exponent = "0"] = value.toExponential().split("e");
   const [whole = "", fraction = ""] = mantissa.split(".");

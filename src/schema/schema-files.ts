@@ -55,7 +55,7 @@ export class SchemaFiles {
     }
   }
 
-  /** Returns the first file that has this text, as a prefix of a message. Returns an empty text if there is none. */
+  /** Returns a prefix for a message: the path of the first file that contains `text`. If no file does, returns an empty text. */
   #fileOf(text: string | undefined): string {
     if (text === undefined) return "";
     const source = JSON.stringify(text);
@@ -111,7 +111,7 @@ function requireValid(path: string, text: string, value: unknown): void {
   throw new SchemaProblem(`${path}: not a schema: ${place} ${rule}`);
 }
 
-/** In the metaschema, only the definition of the keyword `type` has an `anyOf`. */
+/** The text for a violated `anyOf`. In the metaschema, only the definition of the keyword `type` has an `anyOf`. */
 const WRONG_TYPE = "is no type, expected null, boolean, integer, number, string, array or object, or a list of them";
 
 let compiled: PayloadSchema | undefined;

@@ -6,9 +6,11 @@ const AWAITED_BYTES_MAX = 16 * 1024;
 export const UNREAD_WAIT_MS = 250;
 
 /**
- * Whether the end of an unread request body is awaited before its HTTP/2 stream is reset: if its Content-Length is small.
+ * Whether the gateway waits for the end of an unread request body before it resets the HTTP/2 stream. The gateway waits if the
+ * Content-Length is at most `AWAITED_BYTES_MAX`.
  *
- * RFC 9113 8.1 allows a reset with NO_ERROR after the answer. But curl 7.88.1 loses the answer if it reads both at once.
+ * RFC 9113 8.1 allows a reset with NO_ERROR after the answer. But if curl 7.88.1 reads the answer and the reset at once, curl loses
+ * the answer.
  */
 export function awaitsEnd(headers: HeaderReader): boolean {
   const announced = headers.get("content-length");

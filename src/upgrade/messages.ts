@@ -17,7 +17,7 @@ export interface Inheritance {
   readonly checkpoint?: FeedCheckpoint | undefined;
   /** A digest of the settings that select the stores. The settings of the successor must have the same digest. */
   readonly stores: string;
-  /** A digest of each of these settings; absent in older releases. */
+  /** A digest of each setting that can select the stores. The key is the setting's name. Absent in older releases. */
   readonly storeSettings?: Readonly<Record<string, string>> | undefined;
   /** The creation time of the stores, in Unix ms; absent for Redis. */
   readonly storesCreatedMs?: number | undefined;

@@ -44,7 +44,7 @@ const WATCH_MS = 1000;
 const RETIREMENT_MS_MIN = 1000;
 /** `measure` waits at most this time for the workers, in ms. */
 const MEASURE_MS_MAX = 1000;
-/** The metrics of all workers are read at every second check, so every 2 s. A worker that ends loses its counts since its last answer. */
+/** Every second call of `#watch` reads the metrics of all workers. If a worker ends, its counts since the last read are lost. */
 const READ_EVERY = 2;
 
 /** The state of a worker, for `/readyz`. */

@@ -127,7 +127,7 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "a Redis outage", () => {
     const startedMs = performance.now();
     const young = await openFleet(fresh, CONFIG);
     expect(performance.now() - startedMs).toBeGreaterThan(MARGIN_MS);
-    await until(() => young.logged().includes("start waits for redis quarantine"), "the log line");
+    await until(() => young.logged().includes("start delayed by redis quarantine"), "the log line");
     const { signer } = await young.world.login();
     for (const gateway of [0, 1]) expect(await young.send(gateway, await signer.sign(READ, EMPTY))).toBe("ok");
     await young.close();

@@ -8,7 +8,10 @@ import { redisTlsFiles } from "../options.ts";
 import { clockFinding } from "./clock.ts";
 import { error, type Finding, ok, type Probe } from "./finding.ts";
 
-/** Probes Redis if a setting uses it: log-in, version, eviction policy, role, clock, and the stream of the push feed. */
+/**
+ * Probes each Redis server that the configuration uses: its log-in, version, eviction policy, role and clock. If the server has the
+ * Redis Stream of the push feed, probes the stream too.
+ */
 export const probeRedis: Probe = async (config, { clock }) => {
   const redis = { timeoutMs: config["stores.redis.timeout_ms"], tlsFiles: redisTlsFiles(config) };
   const uses = new Map<string, string>();

@@ -69,10 +69,10 @@ export class PushDelivery {
   }
 }
 
-/** A field name of another form may be a part of the payload, which is never logged. */
+/** Only field names of this form are logged. Any other name may be a part of a payload, and payloads are never logged. */
 const FIELD_NAME = /^[A-Za-z_]{1,64}$/;
 
-/** Returns the log fields that let an operator find the message and its author's mistake. */
+/** Returns the log fields that identify a dropped message and the rule that it breaks. */
 function fieldsOf({ reason, lost, lostTo, eventType, eventId, problem = problemOf(reason) }: Dropped): LogFields {
   const { userId, deviceSessionId } = typeof lostTo === "object" ? lostTo : { userId: "", deviceSessionId: "" };
   return {

@@ -35,7 +35,7 @@ export type PushStep =
 
 /** What is wrong with an event or a revocation. */
 export interface ItemProblem {
-  /** The name of the field, as sent. `undefined`: the problem concerns the whole item. */
+  /** The name of the wrong field, as sent; `undefined` if the whole event or revocation is wrong. */
   readonly field: string | undefined;
   readonly message: string;
 }
@@ -47,10 +47,11 @@ export interface Dropped {
   /** The clients that miss the message. `undefined` for a keepalive, because clients do not get keepalives. */
   readonly lostTo?: ClientAudience | "everybody";
   readonly lost?: LostKind;
-  /** The type and the id of the event, each only if it is valid. */
+  /** The type of the event; `undefined` if the type is invalid. */
   readonly eventType?: string | undefined;
+  /** The id of the event; `undefined` if the id is invalid. */
   readonly eventId?: string | undefined;
-  /** `undefined`: `reason` says everything that is known. */
+  /** If `undefined`, the problem is `problemOf(reason)`. */
   readonly problem?: ItemProblem;
 }
 

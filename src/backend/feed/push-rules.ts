@@ -13,7 +13,7 @@ const RULES: Partial<Record<DropReason, ItemProblem>> = {
   payload_too_large: { field: "payload", message: `expected at most ${EVENT_PAYLOAD_BYTES_MAX} bytes` },
 };
 
-/** Returns the rule that a message breaks. Reasons that name their rule by themselves have the text of the reason. */
+/** Returns the rule that a message breaks. If `RULES` does not contain the reason, the rule's text is the reason itself. */
 export function problemOf(reason: DropReason): ItemProblem {
   return RULES[reason] ?? { field: undefined, message: reason };
 }

@@ -2,7 +2,10 @@ import { readFileSync } from "node:fs";
 import { isJsonObject } from "../../core/json-body.ts";
 import { decodeLine, decodeRecord, type EventRecord } from "./event-record.ts";
 
-/** The first line of an event log file. The events of a file are delivered again only if its kind equals the expected kind. */
+/**
+ * The first line of an event log file. After a restart, the gateway delivers the events of a file again only if the file's
+ * `EventFileKind` equals the one that the gateway writes.
+ */
 export interface EventFileHeader extends EventFileKind {
   /** The sequence number of the first record. */
   readonly first: number;
@@ -10,26 +13,25 @@ export interface EventFileHeader extends EventFileKind {
 
 export interface EventFileKind {
   readonly format: "sallyport push log 2";
-  /** When events reach the disk; see `push.log_sync`. */
+  /** The value of `push.log_sync` with which the file was written. */
   readonly sync: "always" | "os";
   /**
-   * With `sync: "os"`, the boot id of the machine. So the events of a file from before a reboot are not delivered again, because
-   * its end may be lost. With `sync: "always"`, an empty string.
+   * With `sync: "os"`, the boot id of the machine. A reboot can lose the end of the file. So the events of a file with another
+   * boot id are not delivered again. With `sync: "always"`, `bootId` is an empty string.
    */
   readonly bootId: string;
 }
 
-/** The contents of an event log file. */
 export interface ReadFile {
-  /** The sequence number of the first record; `undefined` if the header is damaged or of another kind. */
+  /** The sequence number of the first record; `undefined` if the header is damaged or the file is of another kind. */
   readonly first: number | undefined;
-  /** Whether the header is undamaged and of another kind. */
+  /** Whether the header is undamaged, but the file is not of the expected kind. */
   readonly isOtherKind: boolean;
   /** All undamaged records. Gaps in their sequence numbers show lost records. */
   readonly records: readonly EventRecord[];
   /** The size of the file up to and including its last undamaged line, in bytes. */
   readonly goodBytes: number;
-  /** Whether a line is damaged. A line that was not completely written is not damaged. */
+  /** Whether a line is damaged. An incomplete last line does not count, because a crash during a write leaves such a line. */
   readonly isDamaged: boolean;
   /** Whether damaged lines follow the last undamaged line. */
   readonly isEndDamaged: boolean;
@@ -86,8 +88,8 @@ function* linesOf(bytes: Buffer): Generator<{ readonly text: string; readonly en
 const CONTROL = /[\u0000-\u001f]/;
 
 /**
- * Whether a text without a newline may be the start of a line whose write was cut short. It is not if it is a complete line with
- * a damaged newline.
+ * Whether the text after the last newline may be the start of a line whose write was cut short. Returns `false` if the text is a
+ * complete line, and only its newline is damaged. Also returns `false` if the text contains a control character.
  */
 function isUnfinishedLine(text: string): boolean {
   return !CONTROL.test(text) && decodeLine(text.slice(0, -1)) === undefined;

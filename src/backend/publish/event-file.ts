@@ -3,7 +3,7 @@ import { type FileHandle, open, rename } from "node:fs/promises";
 import type { EventFileHeader } from "./event-file-reader.ts";
 import { encodeLine } from "./event-record.ts";
 
-/** The file operations of the event log. Tests replace them to make one fail. */
+/** The file operations of the event log. A test can replace an operation by one that fails. */
 export interface FileOperations {
   open(path: string, flags: "r+" | "w"): Promise<Pick<FileHandle, "write" | "truncate" | "datasync" | "close">>;
   rename(from: string, to: string): Promise<void>;
@@ -60,7 +60,10 @@ export class EventFile {
     }
   }
 
-  /** Appends text. If this fails, the text is removed again, at the latest by the next call of a method. */
+  /**
+   * Appends text. If the write fails, removes the bytes that were written. If the removal also fails, the next call of any method
+   * repeats the removal.
+   */
   async write(text: string): Promise<void> {
     await this.removeFailed();
     this.#isDirty = true;

@@ -3,14 +3,15 @@ import { isJsonObject } from "../../core/json-body.ts";
 import { decodeLine, encodeLine } from "./event-record.ts";
 
 /**
- * The lock file of the event log. It excludes other processes. It also records the orderly end of the log, so that the next start
- * finds out if events are missing at the end. After a kill, it is empty.
+ * The lock file of the event log. Only the process that has locked the file uses the log. When the log is closed, the sequence
+ * number of the next event is written to the file. By this number, the next start detects that events at the end of the log are
+ * missing. If the process is killed after it wrote events, the file is empty.
  */
 export class EventLogLock {
   readonly #fd: number;
   readonly #isSynced: boolean;
   #isInUse = false;
-  /** The sequence number of the next event at the last orderly end; `undefined` if the log was not closed. */
+  /** The sequence number that the last run wrote when it closed the log; `undefined` if the log was not closed. */
   readonly closedAt: number | undefined;
 
   private constructor(fd: number, isSynced: boolean, closedAt: number | undefined) {
@@ -32,7 +33,7 @@ export class EventLogLock {
     return undefined;
   }
 
-  /** Removes the record of the last orderly end. Call this before the first event is written. */
+  /** Removes the sequence number from the file. Call this before the first event is written. */
   beginUse(): void {
     if (this.#isInUse) return;
     ftruncateSync(this.#fd);
@@ -40,7 +41,7 @@ export class EventLogLock {
     this.#isInUse = true;
   }
 
-  /** Records the orderly end, if events were written. `next` is the sequence number of the next event. */
+  /** If events were written, writes `next` to the file: the sequence number of the next event. */
   endUse(next: number): void {
     if (!this.#isInUse) return;
     writeSync(this.#fd, encodeLine({ closedAt: next }));

@@ -9,7 +9,10 @@ export interface LoggedEvent {
 export interface LoadedEvents {
   /** The cursor of the event before `events`; `undefined` if it is not known. */
   readonly before: string | undefined;
-  /** Events that are not delivered again, because they are too old or later events are missing. Their ids are still needed to detect duplicates. */
+  /**
+   * Events that are not delivered again: they are too old, or events after them are missing. The gateway still needs their ids to
+   * detect duplicates.
+   */
   readonly older: readonly ClientEvent[];
   /** The events that are delivered again, oldest first. */
   readonly events: readonly LoggedEvent[];
@@ -18,8 +21,8 @@ export interface LoadedEvents {
 /**
  * Keeps the events of the private listener over a restart.
  *
- * `append` resolves when the events are stored, or when a gap is stored in the place of events that are too large. If `append`
- * rejects, no later run loads any of these events, unless their bytes cannot be removed before the process ends.
+ * `append` resolves when the events are stored. For an event that is too large, a gap is stored instead. If `append` rejects, the
+ * log removes the bytes of the events, so no later run loads these events. Exception: the removal fails until the process ends.
  */
 export interface EventLog {
   /** Returns the events that earlier runs have stored. Call it once, before the first `append`. */

@@ -2,9 +2,8 @@ import { crc32 } from "node:zlib";
 import { parseJsonObject } from "../../core/json-body.ts";
 import type { LoggedEvent } from "./event-log.ts";
 
-/** One event of the event log. */
 export interface EventRecord extends LoggedEvent {
-  /** The number of the event in the log. The next event has the next number, also after a restart. */
+  /** The number of the event in the log. Numbers are consecutive, also over a restart, unless events are missing in the log. */
   readonly sequence: number;
   /** The Unix time at which the event was written, in ms. */
   readonly atMs: number;

@@ -22,7 +22,7 @@ export interface FileEventLogOptions {
   readonly tryLock: (fd: number) => boolean;
   readonly clock: Pick<Clock, "now">;
   readonly log: Log;
-  /** The default is the real file operations. */
+  /** Default: `fileOperations`. */
   readonly files?: FileOperations;
 }
 
@@ -33,7 +33,8 @@ export class EventLogError extends Error {}
  * Keeps the events in two files: `path`, and the older file `<path>.1`. If a write would make `path` larger than half of
  * `bytesMax`, `path` replaces the older file, and a new `path` is created. `<path>.lock` is an `EventLogLock`.
  *
- * The events are numbered. A gap in the numbers shows that events are lost, so clients do not resume over the gap.
+ * The events are numbered. A gap in the numbers shows that events are lost. So after a restart, no client resumes from before the
+ * gap.
  */
 export class FileEventLog implements EventLog {
   readonly #options: FileEventLogOptions;
@@ -51,7 +52,7 @@ export class FileEventLog implements EventLog {
   /** If the file `path` is usable and not yet open: the size of its undamaged part, in bytes. New events follow this part. */
   #continueAt: number | undefined;
   #file: EventFile | undefined;
-  /** Whether the renames of the last new file are durable. */
+  /** `false` until the folder is synced after the renames for the newest file. With `sync: "os"`, no sync is needed. */
   #isFolderSynced = false;
   #isClosed = false;
 
@@ -115,7 +116,10 @@ export class FileEventLog implements EventLog {
     );
   }
 
-  /** If the last process ended while it created a new file: finishes or undoes this. */
+  /**
+   * If the last process left a file at `#newPath`, renames the file to `path` or deletes it. Renames the file only if `path` is
+   * missing and the header of the file is usable.
+   */
   #finishNewFile(): void {
     const { path } = this.#options;
     if (!existsSync(this.#newPath)) return;
@@ -129,7 +133,7 @@ export class FileEventLog implements EventLog {
     for (const { path, kind } of problems) {
       const file = pathShown(path);
       if (kind === "damaged") log.error("push log file damaged", { file });
-      else log.warn("push log file of another version, sync or boot", { file });
+      else log.warn("push log file from another version, log_sync or boot", { file });
     }
     const nowMs = clock.now();
     // The age is an absolute difference, because the clock may have been set back.
@@ -144,8 +148,8 @@ export class FileEventLog implements EventLog {
   }
 
   /**
-   * Encodes the newest of the events, as many as fit in one file. `first` is the sequence number of the first encoded event. An
-   * event that does not fit leaves a gap in the sequence numbers, so clients do not resume over it after a restart.
+   * Encodes the newest of the events, as many as fit in one file. `first` is the sequence number of the first encoded event. The
+   * other events leave a gap in the sequence numbers. So after a restart, no client resumes from before this gap.
    */
   #encode(events: readonly LoggedEvent[]): { readonly text: string; readonly first: number; readonly next: number } {
     const atMs = this.#options.clock.now();
@@ -178,8 +182,8 @@ export class FileEventLog implements EventLog {
   }
 
   /**
-   * Creates a new file `path`, after the old file has become the older file. If a step fails, no event is lost: the next call, or
-   * the next start of the gateway, continues with this step.
+   * Creates a new file, renames `path` to the older file, and renames the new file to `path`. If a step fails, no event of `path`
+   * is lost: the next call, or the next start of the gateway, completes the renames.
    */
   async #startFile(first: number): Promise<EventFile> {
     const created = await EventFile.create(this.#files, this.#newPath, { ...this.#kind, first });

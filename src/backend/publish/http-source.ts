@@ -32,7 +32,7 @@ interface Waiting {
   readonly done: PromiseWithResolvers<readonly PublishedEvent[]>;
 }
 
-/** A call whose event ids were checked. */
+/** A call of `publish` whose event ids were compared with the recent event ids. */
 interface Checked {
   readonly call: Waiting;
   readonly results: readonly PublishedEvent[] | EventIdReused;
@@ -119,7 +119,7 @@ export class HttpSource implements PushSource, Publisher {
       } catch (error) {
         for (const { event } of added) this.#ids.remove(event);
         const unavailable = new PublishUnavailable("the event log cannot be written", { cause: error });
-        // This also answers a call with a reused id, because the id may belong to an event of the failed write.
+        // A call with a reused id gets this error too, because the id may belong to an event of the failed write.
         for (const { call } of checked) call.done.reject(unavailable);
       }
       for (const { bytes } of calls) this.#waitingBytes -= bytes;
@@ -127,7 +127,7 @@ export class HttpSource implements PushSource, Publisher {
     this.#isWriting = false;
   }
 
-  /** Delivers events that are in the log, and answers their calls. */
+  /** Delivers the events in `added`, and resolves or rejects the calls in `checked`. */
   #deliver(checked: readonly Checked[], added: readonly LoggedEvent[]): void {
     for (const { event, cursor } of added) {
       this.#ids.confirm(event);
@@ -145,7 +145,7 @@ export class HttpSource implements PushSource, Publisher {
     this.#ids.confirm(event);
   }
 
-  /** Checks the event ids of a call. A call with a reused id is refused as a whole. */
+  /** Compares the event ids of a call with the recent event ids. If one id is reused, no event of the call is added. */
   #check(call: Waiting): Checked {
     const added: LoggedEvent[] = [];
     const results: PublishedEvent[] = [];

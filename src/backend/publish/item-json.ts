@@ -46,13 +46,13 @@ const NOT_UTF8: ItemProblem = {
   message: "expected UTF-8; send other bytes as payload_bytes in the field event",
 };
 const utf8 = new TextEncoder();
-/** Matches base64 and base64url without padding. */
+/** Matches a base64 or base64url text. The text must not have padding. */
 const BASE64_CHARACTERS = /^(?:[A-Za-z0-9+/]*|[A-Za-z0-9_-]*)$/;
 
 /**
  * Reads one event or revocation from the text of a JSON object. The field names are those of `ClientEvent` and
- * `SessionInvalidation`. An event may have `payload`, any JSON value, in place of `payload_bytes`. The payload of the event is
- * then the text of this value.
+ * `SessionInvalidation`. Instead of `payload_bytes`, an event can have the field `payload` with any JSON value. The payload of the
+ * event is then the JSON text of this value.
  */
 export function readItem(kind: ItemKind, text: string): ReadItem {
   const values: Values = {};
@@ -76,8 +76,10 @@ export function damagedItem(kind: ItemKind): ReadItem {
 }
 
 /**
- * Reads an event from the fields of a Redis Stream entry. The payload is the text of the field `payload`. If `isUtf8` is false, the
- * event is dropped. A field with U+FFFD is never a valid user id or session id, so the audience is still safe to use.
+ * Reads an event from the fields of a Redis Stream entry. The payload is the text of the field `payload`.
+ *
+ * If `isUtf8` is false, bytes that are not UTF-8 were replaced by U+FFFD, and the event is dropped. Its audience is still read from
+ * the fields, because no valid user id or session id contains U+FFFD.
  */
 export function readTexts(texts: Iterable<readonly [name: string, value: string]>, isUtf8: boolean): ReadItem {
   const values: Values = {};
@@ -141,7 +143,7 @@ function readField(kind: ItemKind, { name = "", source }: JsonChild, values: Val
 function isBase64(text: string): boolean {
   const bare = text.replace(/={1,2}$/, "");
   const isPadded = bare.length < text.length;
-  // Four characters stand for three bytes. One more character stands for only six bits, so it cannot be decoded.
+  // Four characters encode three bytes. A single further character encodes only six bits, so the text cannot be decoded.
   return BASE64_CHARACTERS.test(bare) && (isPadded ? text.length % 4 === 0 : bare.length % 4 !== 1);
 }
 

@@ -33,9 +33,10 @@ function hashOf(text: string): string {
 
 /**
  * Remembers the ids of published events. An id is forgotten only if it is older than `EVENT_ID_MEMORY_MS`, or if at least
- * `EVENT_IDS_MIN` newer ids are remembered. The ids are in two maps. When the newer map is full or old, it replaces the older one.
+ * `EVENT_IDS_MIN` newer ids are remembered. The ids are in two maps. When the newer map is full or too old, it becomes the older
+ * map, and an empty map becomes the newer map. The ids in the former older map are forgotten.
  *
- * The ids of events that are being written are in a map of their own. So a failed write leaves no id behind and evicts none.
+ * A third map has the ids of events that are being written. So a failed write does not change the other two maps.
  */
 export class RecentEventIds {
   readonly #clock: Pick<Clock, "monotonic">;

@@ -7,15 +7,18 @@ export interface StoredEvents {
   /** All undamaged records, oldest first. */
   readonly records: readonly EventRecord[];
   /**
-   * Index in `records`: from here on, no record is missing up to the last event that the log has confirmed. Equal to
-   * `records.length` if the last event may be missing.
+   * An index in `records`. From this record to the last event that the log has confirmed, no record is missing. If the last event
+   * may be missing, the index is `records.length`.
    */
   readonly wholeFrom: number;
-  /** The sequence number of the next event. If the last event may be missing, a number is skipped, so each later load finds the gap. */
+  /**
+   * The sequence number of the next event. If the last event may be missing, one number is skipped. By this gap, every later start
+   * detects the loss.
+   */
   readonly next: number;
-  /** The position in the newer file at which the next event is written. `undefined` if a new file is needed. */
+  /** The position in the newer file at which the next event is written, in bytes; `undefined` if a new file is needed. */
   readonly continueAt: number | undefined;
-  /** Why clients cannot resume over a part of the files. */
+  /** What is wrong with the files. Because of a problem, some stored events are not delivered again. */
   readonly problems: readonly StoredProblem[];
 }
 
@@ -25,8 +28,8 @@ export interface StoredProblem {
 }
 
 /**
- * Reads both files. `closedAt` is the number of the next event at the last orderly end of the log; `undefined` if the log was
- * not closed.
+ * Reads both files. `closedAt` is the sequence number that the last run wrote when it closed the log: the number of the next event.
+ * `closedAt` is `undefined` if the log was not closed.
  */
 export function readStoredEvents(
   path: string,
@@ -51,13 +54,16 @@ export function readStoredEvents(
   return { records, wholeFrom: records.length - whole, next: end, continueAt: newer?.goodBytes, problems };
 }
 
-/** Returns the sequence number after the last record; `undefined` if the file is missing, damaged at its start, or of another kind. */
+/**
+ * Returns the sequence number after the last record. Returns `undefined` if the file is missing or of another kind, or if its
+ * header is damaged.
+ */
 function endOf(file: ReadFile | undefined): number | undefined {
   const last = file?.records.at(-1);
   return file?.first === undefined || last === undefined ? file?.first : last.sequence + 1;
 }
 
-/** Counts the records at the end of a file without a gap. `isComplete`: no record of the file is missing. */
+/** Counts the records of a file after its last gap. `isComplete`: the file has no gap. */
 function wholeRecords(file: ReadFile | undefined): { readonly count: number; readonly isComplete: boolean } {
   if (file?.first === undefined) return { count: 0, isComplete: false };
   let [expected, from, isComplete] = [file.first, 0, true];

@@ -2,8 +2,8 @@ import { type ConnectionOptions, RedisConnection } from "../../stores/redis/conn
 import { StreamReader } from "./stream-reader.ts";
 
 /**
- * Reads the state of a Redis Stream as the start of the gateway does. Writes nothing. The stream may be missing. Rejects with
- * `RedisUnavailable` if the key is not a stream, or if the Redis user may not read it.
+ * Reads the state of a Redis Stream in the same way as the gateway does when it starts. Writes nothing. A missing stream is no
+ * error. Rejects with `RedisUnavailable` if the key is not a stream, or if the Redis user may not read the key.
  */
 export async function checkStream(redis: ConnectionOptions, stream: string): Promise<void> {
   const connection = await RedisConnection.open(redis, () => {});

@@ -3,7 +3,7 @@ import { damagedItem, type ItemKind, type ReadItem, readItem, readTexts } from "
 
 export type StreamEntry = { readonly id: string } & (
   | {
-      /** Names and values, in order. */
+      /** The names and values of the fields, in the order of the entry. */
       readonly fields: Fields;
       /** If false, the entry has bytes that are not UTF-8. `fields` has U+FFFD in their place. */
       readonly isUtf8: boolean;

@@ -25,7 +25,7 @@ const ENTRY_BYTES_MAX = 2 * 1024 * 1024;
  * - 1 if the reply has all entries after the id.
  * - The hash of the last entry of the reply.
  * - The hash of the newest entry that was ever added; '' if it was removed.
- * - The entries: id, fields and hash. An entry that is too large has the number 1 in place of the fields and no hash.
+ * - The entries. Each has an id, fields and a hash. An entry that is too large has only its id and the number 1.
  */
 const READ = new Script(`
 if redis.call('EXISTS', KEYS[1]) == 0 then return {'0-0', 0, 0, '0-0', '', 1, '', '', {}} end

@@ -1,6 +1,9 @@
 import { RedisUnavailable } from "../../stores/redis/call.ts";
 
-/** Replaces the error of a command on a key that is not a stream by one that names the key. Returns every other error unchanged. */
+/**
+ * If a Redis command failed because `key` is not a stream, returns an error that names the key. Returns every other error
+ * unchanged.
+ */
 export function explainWrongType(error: unknown, key: string): unknown {
   if (!(error instanceof RedisUnavailable) || !/\bWRONGTYPE\b/.test(error.message)) return error;
   const advice = "delete the key, or set push.redis.stream to another one";

@@ -49,7 +49,7 @@ export function readBody(response: Response, bytesMax: number): Promise<Uint8Arr
   const { headers } = response;
   const [coding] = codingsOf(headers.get("content-encoding"));
   if (coding !== undefined) throw ownFault(`the body is compressed: content-encoding ${coding}`);
-  // Bun 1.4.5 decodes only the coding `chunked`, and leaves all others in the body.
+  // Bun 1.4.5 decodes only the transfer coding `chunked`. A body with any other transfer coding is still encoded here.
   const transferCoding = codingsOf(headers.get("transfer-encoding")).find((name) => name !== "chunked");
   if (transferCoding !== undefined) throw ownFault(`the body is compressed: transfer-encoding ${transferCoding}`);
   const length = headers.get("content-length");

@@ -59,7 +59,7 @@ export class HttpFailure extends Error {
     this.called = called;
   }
 
-  /** Returns the same failure with the address that was called. */
+  /** Returns a copy of this failure that names the called address. */
   at(called: CalledAddress): HttpFailure {
     return new HttpFailure(this.kind, this.cause, { isFault: this.isFault, isUnsent: this.isUnsent, called });
   }

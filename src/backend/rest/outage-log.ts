@@ -53,7 +53,7 @@ export class OutageLog {
   }
 }
 
-/** Returns the log fields of the last failure. The failures before it may concern other addresses. */
+/** Returns the log fields of the last failure. Earlier failures since the last warning may have other causes and addresses. */
 function fieldsOf(thrown: unknown): LogFields {
   if (!(thrown instanceof HttpFailure)) return { failure: "bad_response", cause: describeCause(thrown) };
   const { kind, called, cause } = thrown;

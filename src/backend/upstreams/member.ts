@@ -39,7 +39,7 @@ export class Member {
     return this.address.isHealthy && !this.outlier.isEjected;
   }
 
-  /** Names this member in the log. */
+  /** The upstream and the address of this member, for log lines. */
   get place(): CalledAddress {
     return { upstream: this.upstream.name, address: new URL(this.address.baseUrl).host };
   }

@@ -82,7 +82,7 @@ export class Upstreams {
     await Promise.all(this.#upstreams.map(({ ready }) => ready));
   }
 
-  /** Sets the gauges of all pools, or only of the pools with these names. Call this before each scrape. */
+  /** Updates the gauges of the pools in `names`. If `names` is missing, updates all pools. Call this before each scrape. */
   sample(names?: readonly PoolName[]): void {
     for (const pool of this.#pools) if (names?.includes(pool.name) ?? true) pool.sample();
   }

@@ -17,7 +17,7 @@ export function printableLine(text: string): string {
   return printable(short.toWellFormed());
 }
 
-/** Prints the problems that a server reports to standard error, each of their lines as one line. */
+/** Prints problems to standard error. Each line of a problem becomes one printed line. */
 export function printProblems(problems: readonly string[]): void {
   const lines = problems.flatMap((problem) => problem.trimEnd().split("\n"));
   for (const line of lines) console.error(`sallyport: ${printableLine(line)}`);

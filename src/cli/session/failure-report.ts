@@ -12,7 +12,7 @@ export interface FailureContext {
   readonly url: string;
   /** Set by `sallyport call` only. The message then warns if the command may have been executed. */
   readonly messageType?: string | undefined;
-  /** Set by `sallyport login` with `--path` or `--guest` only: the path of the login call. */
+  /** The path of the login call. Set only by `sallyport login` with `--path` or `--guest`. */
   readonly loginPath?: string | undefined;
 }
 
@@ -194,7 +194,7 @@ const SYSTEM_TEXTS: Readonly<Record<string, string>> = {
   ERR_TLS_CERT_ALTNAME_INVALID: "the certificate is for another host name",
 };
 
-/** Bun reports all failures of a TLS handshake alike. So the text names each cause. */
+/** Bun reports every failure of a TLS handshake by the same error. So the text names each possible cause. */
 function handshakeText(url: string): string {
   const http = url.replace("https:", "http:");
   return `the TLS handshake failed; if the port has no TLS, use ${http}; the port of grpc.listen, or tls.client_ca_file, cannot be used from the command line`;

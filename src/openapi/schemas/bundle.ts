@@ -14,24 +14,24 @@ export class SchemaUnusable extends Error {
 
 /** Maximum number of schemas in the file of one route. */
 const SCHEMAS_MAX = 20_000;
-/** Maximum nesting of schemas without references. The gateway accepts 256 levels of JSON. */
+/** Maximum nesting depth of a schema. The target of a reference starts at depth 0. The gateway accepts 256 levels of JSON. */
 const DEPTH_MAX = 60;
-/** Maximum number of names in one keyword. The compiler of the gateway refuses more. */
+/** Maximum number of names in the object of a keyword such as `properties`. The compiler of the gateway refuses more. */
 const NAMES_MAX = 1000;
-/** A pattern that matches every name. */
+/** A value of `patternProperties`: the empty pattern matches every name, and `true` accepts every value. */
 const ANY_NAME = { "": true };
 
 interface Place {
-  /** The JSON Pointer in the generated file, after `#`. */
+  /** The place in the generated file: `#` and a JSON Pointer. */
   readonly pointer: string;
   readonly depth: number;
-  /** Whether the schema applies to a payload that also has the further fields. */
+  /** Whether the schema applies to a payload that has the `furtherFields` of the bundle beside the fields of the body. */
   readonly isWide: boolean;
 }
 
 /**
- * Copies schemas of a document to one file of JSON Schema 2020-12. The targets of references become `$defs`. Leaves out what a
- * gateway would refuse, and reports it.
+ * Copies schemas of a document to one file of JSON Schema 2020-12. The targets of references become `$defs`. Leaves out the parts
+ * that a gateway would refuse, and adds them to `losses`.
  */
 export class SchemaBundle {
   readonly losses = new Losses();
@@ -48,19 +48,19 @@ export class SchemaBundle {
     this.#furtherFields = new Set(furtherFields);
   }
 
-  /** How many schemas are copied. */
+  /** Number of copied schemas, including the schemas inside other schemas. */
   get size(): number {
     return this.#schemas;
   }
 
-  /** The targets of all references, by their names in `$defs`. */
+  /** The copied targets of all references. The key is the name in `$defs`. */
   get defs(): ReadonlyMap<string, SchemaObject | boolean> {
     return this.#defs;
   }
 
   /**
-   * Copies a schema to a place of the file, and everything that the schema refers to. `isWide`: the schema applies to a payload that
-   * also has the further fields. Throws `SchemaUnusable`.
+   * Copies a schema, and all schemas to which it refers. `pointer` is the place of the copy in the file. If `isWide`, the schema
+   * applies to a payload that also has the `furtherFields`. Throws `SchemaUnusable` if there are more than `SCHEMAS_MAX` schemas.
    */
   add(schema: unknown, pointer: string, isWide = false): SchemaObject | boolean {
     const copy = this.#copy(schema, { pointer, depth: 0, isWide });
@@ -104,7 +104,7 @@ export class SchemaBundle {
     return Object.keys(value).length > NAMES_MAX ? `it has more than ${NAMES_MAX} names` : undefined;
   }
 
-  /** Leaves out a keyword, and changes the keywords beside it that would otherwise refuse more than before. */
+  /** Leaves out a keyword. Relaxes the keywords beside it that would refuse more values without this keyword. */
   #leaveOut(copy: SchemaObject, keyword: string, pointer: string, reason: string): void {
     this.losses.add(copy, pointer, reason);
     if (keyword === "properties" || keyword === "patternProperties") copy["patternProperties"] = ANY_NAME;
@@ -122,7 +122,7 @@ export class SchemaBundle {
     }
   }
 
-  /** Returns the name of a target in `$defs`, and copies the target later. */
+  /** Returns the name in `$defs` for the target of a reference. Adds the copying of a new target to `#pending`. */
   #nameOf(reference: string, target: unknown, isWide: boolean): string {
     const key = `${isWide} ${reference}`;
     const known = this.#names.get(key);
@@ -161,18 +161,18 @@ export class SchemaBundle {
     for (const { pattern, problem } of problems) this.losses.add(copy, inner(`/${escaped(pattern)}`).pointer, problem);
     const kept = Object.entries(patterns).filter(([pattern]) => problems.every((each) => each.pattern !== pattern));
     const copies = kept.map(([pattern, each]) => [pattern, this.#copy(each, inner(`/${escaped(pattern)}`))] as const);
-    // The left-out pattern could match any name, so no name is additional.
+    // A left-out pattern could match any name. So no name may count as additional for `additionalProperties`.
     return { ...Object.fromEntries(copies), ...(problems.length > 0 && ANY_NAME), ...Object(copy["patternProperties"]) };
   }
 }
 
-/** Returns why a keyword cannot apply to a payload with further fields, or `undefined` if it can. */
+/** Returns the reason if a keyword would refuse each object with the further fields; otherwise `undefined`. */
 function wideProblem(keyword: string, value: unknown): string | undefined {
   const values = keyword === "const" ? [value] : keyword === "enum" && Array.isArray(value) ? value : [];
   return values.some(isObject) ? "its objects do not have the fields of the path" : undefined;
 }
 
-/** Changes the schema of a body, so that it accepts a payload with all further fields. */
+/** Changes the schema of a body. The changed schema accepts a payload that has all `fields` beside the fields of the body. */
 function widen(copy: SchemaObject, fields: ReadonlySet<string>): void {
   const names = [...fields];
   const { properties, propertyNames, minProperties, maxProperties } = copy;

@@ -4,13 +4,13 @@ import type { Node } from "../node.ts";
 import { NotExpressible } from "../not-expressible.ts";
 
 /**
- * Converts one schema of OpenAPI 3.0 or 3.1 to JSON Schema 2020-12, but not the schemas inside it.
+ * Converts one schema of OpenAPI 3.0 or 3.1 to JSON Schema 2020-12. Does not convert the schemas inside this schema.
  *
- * `readOnly` properties are not required, because only answers have them (OpenAPI 3.0.4, "Schema Object").
+ * Removes `readOnly` properties from `required`, because only answers have them (OpenAPI 3.0.4, "Schema Object").
  */
 export function convertDialect(document: OpenApiDocument, schema: Node): Node {
   const isOld = document.version.startsWith("3.0");
-  // In OpenAPI 3.0, fields beside a $ref are ignored.
+  // In OpenAPI 3.0, fields beside a $ref are ignored. Only `nullable` is kept; see `orNull`.
   const { nullable, ...own } = isOld && typeof schema["$ref"] === "string" ? pick(schema, ["$ref", "nullable"]) : schema;
   const node = withoutReadOnly(document, withDiscriminator(document, withExample(withLimits(own))));
   return isOld && nullable === true ? orNull(node) : node;
@@ -20,7 +20,10 @@ function pick(schema: Node, names: readonly string[]): Node {
   return Object.fromEntries(Object.entries(schema).filter(([name]) => names.includes(name)));
 }
 
-/** A part beside `nullable`, such as a `$ref`, could refuse null. Documents that combine them mean that null is allowed. */
+/**
+ * Makes a schema accept null. Keywords such as `$ref` could still refuse null. So a schema with such a keyword becomes one branch
+ * of an `anyOf`, and null is the other branch.
+ */
 function orNull(node: Node): Node {
   const { type, enum: values } = node;
   if (["$ref", "allOf", "anyOf", "oneOf", "not"].some((keyword) => keyword in node)) return { anyOf: [node, { type: "null" }] };
@@ -31,7 +34,10 @@ function orNull(node: Node): Node {
   };
 }
 
-/** In OpenAPI 3.0, `exclusiveMinimum: true` makes `minimum` exclusive. */
+/**
+ * In OpenAPI 3.0, `exclusiveMinimum: true` makes `minimum` exclusive. In JSON Schema 2020-12, `exclusiveMinimum` is the number
+ * itself. The same applies to `exclusiveMaximum`.
+ */
 function withLimits(node: Node): Node {
   const { exclusiveMinimum, exclusiveMaximum, minimum, maximum, ...others } = node;
   const low = limits("minimum", "exclusiveMinimum", minimum, exclusiveMinimum);
@@ -54,8 +60,9 @@ function withExample({ example, ...node }: Node): Node {
 }
 
 /**
- * A discriminator selects one schema of `oneOf` by a property. Each schema gets the values of the property that select it, because
- * several may accept the other properties. Without `oneOf`, a discriminator restricts nothing.
+ * A discriminator selects one schema of `oneOf` by the value of a property. So each schema gets an `enum` of the values that select
+ * it. Otherwise, several schemas could accept the same object, and `oneOf` would refuse it. Without `oneOf`, a discriminator
+ * restricts nothing.
  */
 function withDiscriminator(document: OpenApiDocument, { discriminator, ...node }: Node): Node {
   if (!isObject(discriminator) || !Array.isArray(node["oneOf"])) return node;
@@ -74,14 +81,14 @@ function withDiscriminator(document: OpenApiDocument, { discriminator, ...node }
   return { ...node, oneOf };
 }
 
-/** Whether a schema itself lists the values of a property. */
+/** Whether a schema already restricts the values of a property, by `enum` or `const`. */
 function hasValues(document: OpenApiDocument, schema: unknown, name: string): boolean {
   const property = propertyOf(resolved(document, schema), name);
   const values = resolved(document, property);
   return "enum" in values || "const" in values;
 }
 
-/** Names that occur twice would make the schema invalid. */
+/** Removes `readOnly` properties from `required`. Also removes duplicate names, which would make the schema invalid. */
 function withoutReadOnly(document: OpenApiDocument, node: Node): Node {
   const { required } = node;
   if (!Array.isArray(required)) return node;
@@ -94,7 +101,7 @@ function propertyOf({ properties }: Node, name: string): unknown {
   return isObject(properties) && Object.hasOwn(properties, name) ? properties[name] : undefined;
 }
 
-/** Returns an empty schema if there is none. */
+/** Follows the `$ref` of a schema. Returns an empty schema if the value is no object, or if the `$ref` cannot be followed. */
 function resolved(document: OpenApiDocument, schema: unknown): Node {
   try {
     return isObject(schema) ? document.resolve(schema) : {};

@@ -3,16 +3,16 @@ import { SchemaUnusable } from "./bundle.ts";
 import { childrenOf, IN_PLACE, type SchemaObject } from "./keywords.ts";
 import type { Losses } from "./losses.ts";
 
-/** Maximum number of schemas that apply to one value. The gateway has steps for ten times as many. */
+/** Maximum number of schemas that apply to one value. The gateway's limit on steps allows ten times as many (see `Steps`). */
 const APPLIED_MAX = 10_000;
-/** Maximum number of references that follow each other for one value. It bounds the recursion. */
+/** Maximum length of a chain of references that apply to one value. The maximum bounds the recursion. */
 const HOPS_MAX = 200;
 
 type Defs = ReadonlyMap<string, SchemaObject | boolean>;
 
 /**
- * Bounds the number of schemas that are checked for one value. Removes a reference by which a schema refers to itself for the same
- * value, such as `A: { allOf: [A] }`: the check would never end.
+ * Limits the number of schemas that apply to one value. Removes a reference by which a schema refers to itself for the same value,
+ * such as `A: { allOf: [A] }`. With such a reference, the validation of a value would never end.
  */
 export class InPlaceReferences {
   readonly #defs: Defs;
@@ -25,14 +25,14 @@ export class InPlaceReferences {
     this.#losses = losses;
   }
 
-  /** Checks a schema and all definitions. Throws `SchemaUnusable` if too many schemas apply to one value. */
+  /** Removes these references from a schema and all definitions. Throws `SchemaUnusable` if too many schemas apply to one value. */
   check(root: SchemaObject | boolean): void {
     this.#countTree(root);
     for (const name of this.#defs.keys()) this.#countDef(name);
     for (const schema of [root, ...this.#defs.values()]) this.#checkInner(schema);
   }
 
-  /** Returns how many schemas apply to a value of this schema. */
+  /** Returns how many schemas apply to the same value as `schema`, including `schema` itself. */
   #countTree(schema: unknown): number {
     if (!isObject(schema)) return 1;
     let count = 1;
@@ -62,7 +62,7 @@ export class InPlaceReferences {
     return count;
   }
 
-  /** Checks the schemas of properties and items, which apply to other values. */
+  /** Does the same for the schemas of properties and items, which apply to other values than `schema`. */
   #checkInner(schema: unknown): void {
     if (!isObject(schema)) return;
     for (const [keyword, child] of childrenOf(schema)) {

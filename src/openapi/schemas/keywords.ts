@@ -1,6 +1,13 @@
 import { isObject } from "../../config/decoder.ts";
 
-/** What the value of a keyword is: one schema, a list or an object of schemas, or a value that this function accepts. */
+/**
+ * The kind of value that a keyword has:
+ *
+ * - `schema`: one schema.
+ * - `schemas`: a list of schemas.
+ * - `named schemas`: an object whose values are schemas.
+ * - a function: any value for which the function returns `true`.
+ */
 export type KeywordKind = "schema" | "schemas" | "named schemas" | ((value: unknown) => boolean);
 
 const TYPES = ["array", "boolean", "integer", "null", "number", "object", "string"];
@@ -19,7 +26,7 @@ const isTextsOfNames = (value: unknown) => isObject(value) && Object.values(valu
 
 const kinds = (kind: KeywordKind, names: string): [string, KeywordKind][] => names.split(" ").map((name) => [name, kind]);
 
-/** The keywords of a generated schema, in JSON Schema 2020-12. Others, such as `xml` and `x-…`, have no meaning in it. */
+/** The JSON Schema 2020-12 keywords that a generated schema can have. Other fields, such as `xml` and `x-…`, are not copied. */
 export const KEYWORDS: ReadonlyMap<string, KeywordKind> = new Map([
   ...kinds(
     "schema",

@@ -11,8 +11,8 @@ export interface Loss {
 type Defs = ReadonlyMap<string, SchemaObject | boolean>;
 
 /**
- * The parts that are left out of one file. A schema without such a part accepts more values than in the document. `not` with this
- * schema would accept fewer values, so `not` is left out too. The same applies to other keywords, such as `oneOf`.
+ * The parts that are left out of one file. Without such a part, a schema accepts more values than the document's schema. A `not`
+ * around this schema then accepts fewer values, so the `not` is left out too. The same applies to other keywords, such as `oneOf`.
  */
 export class Losses {
   readonly list: Loss[] = [];
@@ -25,7 +25,7 @@ export class Losses {
     this.list.push({ pointer, reason });
   }
 
-  /** Leaves out each keyword that would accept fewer values than in the document. */
+  /** Leaves out each keyword that, because of a loss inside it, accepts fewer values than in the document. */
   spread(root: SchemaObject | boolean, defs: Defs): void {
     for (let before = -1; before < this.list.length && this.#schemas.size > 0; ) {
       before = this.list.length;
@@ -66,7 +66,7 @@ export class Losses {
     }
   }
 
-  /** Returns the keywords of a schema that could accept fewer values than in the document. */
+  /** Returns the keywords of a schema that, because of a loss, could accept fewer values than in the document. */
   #unsound(schema: SchemaObject): string[] {
     const lossy = (keyword: string) => keyword in schema && this.#isLossy({ allOf: [schema[keyword]].flat() });
     const found = ["not", "oneOf"].filter(lossy);
@@ -77,7 +77,7 @@ export class Losses {
   }
 }
 
-/** Replaces `oneOf` by `anyOf`. */
+/** Adds an `anyOf` with the schemas of `oneOf`. The caller deletes `oneOf`. */
 function allowSeveral(schema: SchemaObject): void {
   const allOf = Array.isArray(schema["allOf"]) ? schema["allOf"] : [];
   if ("anyOf" in schema) schema["allOf"] = [...allOf, { anyOf: schema["oneOf"] }];

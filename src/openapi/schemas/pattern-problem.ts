@@ -13,7 +13,7 @@ export function patternProblem(pattern: string): string | undefined {
   return problem;
 }
 
-/** Loads RE2 for the first pattern, because most calls of the command need none. */
+/** Loads RE2 when the first pattern is compiled, because most runs of the command compile no pattern. */
 function compileProblem(pattern: string): string | undefined {
   const { linearPattern }: typeof import("../../schema/linear-pattern.ts") = require("../../schema/linear-pattern.ts");
   try {

@@ -9,26 +9,26 @@ import { InPlaceReferences } from "./in-place.ts";
 import type { SchemaObject } from "./keywords.ts";
 import type { Loss } from "./losses.ts";
 
-/** The schema of a payload, and what of the document is not in it. */
+/** The schema of a payload, and the parts of the document's schema that are left out. */
 export interface GeneratedSchema {
   /** The content of the file, or `undefined` if there is no schema. */
   readonly text: string | undefined;
   readonly losses: readonly Loss[];
-  /** The work for the schema, in characters of a file. */
+  /** The cost of the schema: the characters of its file, and `CHARS_PER_SCHEMA` for each copied schema. */
   readonly size: number;
 }
 
 const METASCHEMA = "https://json-schema.org/draft/2020-12/schema";
-/** The values that a path can have. */
+/** The schema of a parameter that has no schema in the document. */
 const SCALAR = { type: ["string", "number", "boolean"] };
-/** The work for one copied schema, in characters of a file. */
+/** The cost of one copied schema, as a number of characters. It counts toward the maximum size of all schemas. */
 const CHARS_PER_SCHEMA = 100;
 /** Maximum number of losses that are listed for one schema. */
 const LOSSES_MAX = 50;
 
 /**
- * Returns the schema of a payload with a JSON body. The schema has no references to other files. It has no part that a gateway
- * refuses: these parts are the losses.
+ * Returns the schema of a payload with a JSON body. The schema has no references to other files. Parts that a gateway would refuse
+ * are left out of the schema and listed in `losses`.
  */
 export function payloadSchema(document: OpenApiDocument, payload: PayloadFields): GeneratedSchema {
   if (payload.body === undefined) return { text: undefined, losses: [], size: 0 };
@@ -74,7 +74,7 @@ function valueSchema(bundle: SchemaBundle, name: string, { form, schema }: Field
   return schema === undefined ? SCALAR : bundle.add(schema, `#/properties/${name}`);
 }
 
-/** Adds further fields to the schema of a body. */
+/** Adds `fields` to the properties of a schema, and `required` to its required names. */
 function withFields(
   body: SchemaObject | boolean,
   fields: ReadonlyMap<string, unknown>,
@@ -88,7 +88,7 @@ function withFields(
   return schema;
 }
 
-/** Returns `undefined` for a schema that accepts everything. */
+/** Returns the content of the schema file; `undefined` if the schema accepts every value. */
 function textOf(root: SchemaObject | boolean, defs: ReadonlyMap<string, unknown>): string | undefined {
   if (root === true || (isObject(root) && Object.keys(root).length === 0)) return undefined;
   const own = root === false ? { not: {} } : root;
@@ -96,7 +96,7 @@ function textOf(root: SchemaObject | boolean, defs: ReadonlyMap<string, unknown>
   try {
     return `${JSON.stringify(schema, null, 2)}\n`;
   } catch {
-    // YAML has values that contain themselves, by anchor and alias.
+    // In YAML, a value can contain itself by means of an anchor and an alias.
     throw new SchemaUnusable("it is not JSON, because a value contains itself");
   }
 }

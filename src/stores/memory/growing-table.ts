@@ -78,8 +78,8 @@ export class GrowingTable implements FingerprintTable {
   }
 
   /**
-   * Makes room for a fingerprint. Loads the first group of slots that a search for it visits into the CPU's cache. If you prepare
-   * several fingerprints in a row, their cache misses overlap.
+   * Makes room for a fingerprint. Also loads the group of slots at which a search for the fingerprint begins. The slots are then in
+   * the CPU's cache. If you prepare several fingerprints in a row, their cache misses overlap.
    */
   prepare(low: number, high: number, nowMs: number): void {
     const at = this.#indexOf(high);

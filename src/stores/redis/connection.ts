@@ -25,7 +25,7 @@ const PROBE_TIMEOUT_MS = 1500;
 const CALLS_MAX = 16_384;
 /** The error replies after which the gateway closes the connection: the server became a replica, or its password changed. */
 const WRONG_SERVER = /^(READONLY|NOAUTH|WRONGPASS)\b/;
-/** The message of Redis names a script instead of the key. */
+/** Replaces the WRONGTYPE message of Redis, which names a script instead of the key. */
 const WRONG_TYPE =
   "WRONGTYPE: another program has written a key of the gateway as another type; delete the key, or set another stores.redis.prefix";
 /**

@@ -104,7 +104,7 @@ export async function openRedisStores(
   // Waits at most `marginMs`. More time is needed only if the timestamp of an earlier request was more than `marginMs` ahead of
   // the clock of the Redis server.
   const waitMs = Math.min(health.quarantinedMs, marginMs);
-  if (waitMs > 0) log.info("start waits for redis quarantine", { for_ms: Math.ceil(waitMs) });
+  if (waitMs > 0) log.info("start delayed by redis quarantine", { for_ms: Math.ceil(waitMs) });
   await Bun.sleep(waitMs);
   monitor.start(link);
   const onEvicted = (answers: number) => metrics.count("sallyport_answers_evicted_total", {}, answers);

@@ -179,7 +179,8 @@ function start(
 
 /**
  * Returns the IP address and the port on which the server listens. The IP address is from `server.address`, which Bun's types do
- * not contain. `server.hostname` is the configured host, which may be a name. `configured` applies if the server has no address.
+ * not contain. `server.hostname` is not used, because it is the configured host, which may be a name. If `server.address` or the
+ * port is missing, `configured` is used instead.
  */
 function boundAddressOf(server: RunningServer, configured: ListenAddress): ListenAddress {
   const bound: unknown = Reflect.get(server, "address");

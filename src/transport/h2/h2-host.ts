@@ -209,8 +209,9 @@ export function dropUnreadRequest(stream: ServerHttp2Stream): void {
 }
 
 /**
- * Resets the stream with NO_ERROR (RFC 9113 8.1) if the client has not ended its request. The client then stops sending. If the
- * rest is small, the reset comes later. Must be called after the complete response is sent.
+ * Resets the stream with NO_ERROR (RFC 9113 8.1) if the client has not ended its request. The client then stops sending. If
+ * `request` has a small Content-Length, first waits up to `UNREAD_WAIT_MS` for the end of the request. Call this after the complete
+ * response is sent.
  */
 export function refuseRestOfRequest(stream: ServerHttp2Stream, request?: HeaderReader): void {
   if (stream.state.state !== constants.NGHTTP2_STREAM_STATE_HALF_CLOSED_LOCAL) return;

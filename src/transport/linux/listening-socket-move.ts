@@ -26,8 +26,8 @@ interface Watch {
 }
 
 /**
- * Gives the listening socket of one server in this process to another server. `from` and `to` are the addresses on which they
- * listen. Returns the new fd of the socket.
+ * Gives the listening socket of one server to another server in this process. `from` is the address on which the first server
+ * listens. `to` is the address on which the other server listens. Returns the new fd of the socket.
  *
  * - The socket stays open, so clients notice nothing. `to` accepts the connections that `from` has not accepted yet.
  * - The socket with which `to` was opened is closed, and so is its port.

@@ -10,9 +10,9 @@ const SOL_SOCKET = 1;
 const SO_ACCEPTCONN = 30;
 
 /**
- * Returns the fds of the sockets of this process that listen on `address`. Its host is the IP address to which the socket is
- * bound: another listener may use the same port on another IP address. Throws if there is no such socket, or if the system is not
- * Linux.
+ * Returns the fds of the sockets of this process that listen on `address`. `host` must be the IP address to which the sockets are
+ * bound, because another listener may use the same port on another IP address. Throws if there is no such socket, or if the system
+ * is not Linux.
  */
 export function findListeningSockets({ host, port }: ListenAddress): readonly number[] {
   const system = openSystem();
@@ -55,7 +55,7 @@ function openSystem() {
       length[0] = local.words.byteLength;
       return system.getsockname(fd, ptr(local.words), ptr(length)) === 0 ? local.port : undefined;
     },
-    /** The IP address that `portOf` read last. */
+    /** Returns the IP address of the socket in the last call of `portOf`. */
     host: () => local.address,
     close,
   };

@@ -22,15 +22,15 @@ export class SharedPort {
   });
   /** The fds of the listening sockets. */
   #fds: readonly number[] = [];
-  /** The eventfd that replaces them. -1 if there is none. */
+  /** The eventfd that replaces the listening sockets in `stopAccepting`; -1 if it is not open. */
   #inert = -1;
 
   /**
-   * Sets SO_REUSEPORT on the listening sockets of `address`, the IP address and the port to which they are bound. Throws if nothing
+   * Sets SO_REUSEPORT on the listening sockets that are bound to the IP address and the port in `address`. Throws if nothing
    * listens there, or if the option cannot be set.
    *
-   * Create the object after the port is opened without the option. Opening the port then fails if another process already uses the
-   * port. The reason is that the kernel shares a port only if all of its sockets have the option.
+   * First open the port without SO_REUSEPORT, then create this object. The kernel shares a port only if all of its sockets have the
+   * option. So opening the port fails if another process already uses the port.
    */
   constructor(address: ListenAddress) {
     try {
@@ -44,7 +44,7 @@ export class SharedPort {
     }
   }
 
-  /** The listening socket has moved to another fd. */
+  /** Call this after the listening socket has moved to `fd`. */
   moved(fd: number): void {
     this.#fds = [fd];
   }
@@ -53,8 +53,8 @@ export class SharedPort {
    * Closes the listening sockets, and leaves all accepted connections open. With net.ipv4.tcp_migrate_req, connections that are not
    * accepted yet move to other processes that listen on the port.
    *
-   * The stop of `Bun.serve` is not used, because it would also close idle connections. Instead, an eventfd replaces each listening
-   * socket under the same descriptor (dup3(2)). The server closes this descriptor when it stops later.
+   * The method `stop` of the `Bun.serve` server is not used, because it would also close idle connections. Instead, each fd of a
+   * listening socket is made an fd of an eventfd (dup3(2)). The server closes this fd when it stops later.
    */
   stopAccepting(): void {
     for (const fd of this.#fds) {
@@ -63,7 +63,7 @@ export class SharedPort {
     this.#fds = [];
   }
 
-  /** Frees what `stopAccepting` needs. The port stays as it is. */
+  /** Closes everything that the constructor opened. Does not close the port. */
   close(): void {
     if (this.#inert >= 0) this.#system.symbols.close(this.#inert);
     this.#inert = -1;

@@ -27,7 +27,7 @@ export function mailboxKey(email: string): string {
  * texts may get the same result.
  */
 export function foldedKey(text: string): string {
-  // Normalization sorts adjacent combining marks in quadratic time. So they are removed first, because the text may be long.
+  // The text may be long, and normalization sorts adjacent combining marks in quadratic time. So the marks are removed first.
   const normalized = text.replace(IGNORED, "").normalize("NFKC");
   const letters = repeated(normalized, foldLetters).replace(/[^\p{L}\p{Nd}]/gu, "");
   return letters.replace(/^0+(?=.)/, "");
@@ -97,7 +97,7 @@ function foldLetters(text: string): string {
   );
 }
 
-/** The results of `digitValue`, for digits up to U+FFFF. There are about 400 of them. */
+/** A cache of the results of `digitValue`. It has at most about 400 entries, because it has only digits up to U+FFFF. */
 const DIGIT_VALUES = new Map<string, string>();
 
 /** Converts a digit of any script to the ASCII digit with the same value. */

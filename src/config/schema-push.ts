@@ -43,7 +43,7 @@ export const PUSH_SETTINGS = {
   "push.log_sync": setting(
     choice("always", "os"),
     "always",
-    "Moment at which the private listener confirms an event to the backend. `always`: after the event is on the disk (fdatasync). `os`: after the event is written to `push.log_file`, but possibly before the event is on the disk. With `os`, no event is lost if the gateway crashes. After a reboot of the machine, the events of a file that was written with `os` are not delivered again, and every client fetches its complete state again. After a change of `push.log_sync`, the events that were stored before the change are also not delivered again.",
+    "Moment at which the private listener confirms an event to the backend. `always`: after the event is on the disk (fdatasync). `os`: after the event is written to `push.log_file`, but possibly before the event is on the disk. With `os`, no event is lost if the gateway crashes. After a reboot of the machine, clients cannot resume from events that were stored with `os`. They also cannot resume from events that were stored before a change of `push.log_sync`. In both cases, every client fetches its complete state.",
   ),
   "push.redis.url": secret(
     redisUrl,

@@ -94,7 +94,7 @@ export const UPSTREAM_SETTINGS = {
   "backend.requests_max": setting(
     int("calls", 1, 1_000_000),
     1024,
-    `Maximum number of concurrent calls to one address of the backend. ${KINDS} At the maximum, further calls wait. ${SHARED} Each process also has fixed limits over all addresses: 176 commands, 48 session look-ups, 16 logins and 8 other public calls. The setting cannot raise the fixed limits. The same limit in Envoy is \`max_requests\`.`,
+    `Maximum number of concurrent calls to one address of the backend (\`max_requests\` in Envoy). ${KINDS} At the maximum, further calls wait. ${SHARED} Each process also has fixed limits over all addresses: 176 commands, 48 session look-ups, 16 logins and 8 other public calls. The setting cannot raise the fixed limits.`,
   ),
   "backend.pending_max": setting(
     int("calls", 0, 1_000_000),

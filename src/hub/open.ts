@@ -42,7 +42,7 @@ export interface RunningHub {
 
 /** Interval of `Hub.tick`. Heartbeats and expirations can be late by up to this time. */
 const TICK_MS = 1000;
-/** Delay before the session look-ups that failed after a gap are repeated. */
+/** Delay before the hub repeats session look-ups that failed after a gap. */
 const RECHECK_RETRY_MS = 1000;
 
 /** Creates the hub, registers it for revocations, and starts its timers. */

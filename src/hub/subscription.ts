@@ -30,8 +30,8 @@ export interface SubscriptionOwner {
   /** Creates the refusal with which a stream ends. */
   refusal(reason: Reason): Refusal;
   /**
-   * Called when a backend event from the outbox was written. `receivedAtMs`: when the hub received the event, in ms on the
-   * monotonic clock.
+   * Called after a backend event that waited in the outbox was written to the stream. `receivedAtMs`: when the hub received the
+   * event, in ms on the monotonic clock.
    */
   deliveredLate(receivedAtMs: number): void;
   /**

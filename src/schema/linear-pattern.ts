@@ -11,7 +11,7 @@ export interface LinearPattern {
 const PATTERN_CHARS_MAX = 2000;
 /** Maximum number of instructions of a compiled pattern. `[a-z]{1,1000}` takes about 2000 instructions. */
 const PROGRAM_MAX = 4096;
-/** Number of steps that every match takes. `WORK_PER_STEP` determines the additional steps of a match. */
+/** Fixed cost of a match, in steps. The variable cost of a match is added: see `WORK_PER_STEP`. */
 const STEPS_PER_MATCH = 40;
 /**
  * Units of work that count as one step. The work of a match is the pattern's instructions times the text's characters. A unit takes

@@ -133,7 +133,11 @@ export class FileEventLog implements EventLog {
     for (const { path, kind } of problems) {
       const file = pathShown(path);
       if (kind === "damaged") log.error("push log file damaged", { file });
-      else log.warn("push log file from another version, log_sync or boot", { file });
+      else
+        log.warn("push log file not resumable", {
+          file,
+          cause: "it is from another version or boot, or push.log_sync was changed",
+        });
     }
     const nowMs = clock.now();
     // The age is an absolute difference, because the clock may have been set back.

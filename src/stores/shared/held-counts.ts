@@ -97,8 +97,8 @@ export class SharedHeldCounts implements HeldCounts {
   }
 
   /**
-   * Whether the sum of the counts of all processes exceeds `max`. The sum first includes killed processes. The method looks for
-   * killed processes only if this sum exceeds `max`.
+   * Whether the sum of the counts of all running processes exceeds `max`. A look for killed processes is costly. So the method
+   * excludes killed processes only if the sum that includes them exceeds `max`.
    */
   #isOver(max: number): boolean {
     return max !== Number.POSITIVE_INFINITY && this.#sum(false) > max && this.#sum(true) > max;

@@ -73,9 +73,9 @@ function lengthRoutes(changing: ChangingPaths, otherwise: RouteHandler, failed: 
 }
 
 /**
- * Returns the received path of a request that a route of `lengthRoutes` matched. Bun decodes the segments, but does not normalise
- * them. Bun normalises the URL, but does not decode it. If both give the same path, this is the received path. If not, returns
- * `undefined`.
+ * Returns the path as received, for a request that a route of `lengthRoutes` matched. Bun gives the path in two forms: the segments
+ * in `params` are decoded, and the path in `url` is normalised. If the forms are equal, Bun has changed neither, so they are the
+ * received path. If they differ, returns `undefined`.
  */
 function receivedPath(request: Request & { readonly params?: Readonly<Record<string, string>> }): string | undefined {
   const { params = {} } = request;

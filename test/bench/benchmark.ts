@@ -28,6 +28,15 @@ export function holds({ value, bound }: Figure): boolean {
   return Number.isFinite(value) && (bound === undefined || value <= bound);
 }
 
+/** The figures of two runs of a benchmark: with a bound, the lower value; without one, the later value. */
+export function lowest(earlier: readonly Figure[], later: readonly Figure[]): readonly Figure[] {
+  return later.map((figure) => {
+    const before = earlier.find((each) => each.figure === figure.figure);
+    const isLower = before?.bound !== undefined && before.value < figure.value;
+    return isLower ? before : figure;
+  });
+}
+
 /** One figure as a line of JSON. */
 export function jsonLine(bench: string, figure: Figure): string {
   const { value, unit, bound } = figure;

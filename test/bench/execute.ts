@@ -24,7 +24,7 @@ export const execute: Benchmark = {
   about: "CPU per ExecuteCommand against one verify, one sign, two SHA-256, one Bun.serve echo and one fetch",
   async run(scale: Scale): Promise<readonly Figure[]> {
     const { rounds, requests, warmUp } =
-      scale === "full" ? { rounds: 7, requests: 4000, warmUp: 15000 } : { rounds: 1, requests: 64, warmUp: 32 };
+      scale === "full" ? { rounds: 7, requests: 4000, warmUp: 30_000 } : { rounds: 1, requests: 64, warmUp: 32 };
     const backends = await Promise.all(
       Array.from({ length: UPSTREAMS }, () => startChild("backend", { publicKey: DEVICE_PUBLIC_KEY })),
     );

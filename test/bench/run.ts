@@ -6,7 +6,7 @@ import { admission } from "./admission.ts";
 import { longSearch } from "./amplification/long-search.ts";
 import { amplification } from "./amplification.ts";
 import { answers } from "./answers.ts";
-import { type Benchmark, type Figure, holds, jsonLine, table } from "./benchmark.ts";
+import { type Benchmark, type Figure, holds, jsonLine, lowest, table } from "./benchmark.ts";
 import { es256 } from "./es256.ts";
 import { execute } from "./execute.ts";
 import { memory } from "./memory.ts";
@@ -33,8 +33,8 @@ export const BENCHMARKS: readonly Benchmark[] = [
 ];
 
 /**
- * Other load on the machine only increases a figure. A benchmark over its bound is repeated up to twice; a real regression stays over the
- * bound.
+ * Other load on the machine only increases a figure. So a benchmark over a bound is repeated up to twice, and the lowest value of each
+ * figure counts. A real regression stays over the bound.
  */
 const ATTEMPTS_MAX = 3;
 
@@ -44,7 +44,7 @@ async function measure(benchmark: Benchmark, isLong: boolean): Promise<readonly 
   for (let attempt = 2; attempt <= ATTEMPTS_MAX && !figures.every(holds); attempt++) {
     const over = figures.filter((figure) => !holds(figure)).map(({ figure, value }) => `${figure} ${value.toFixed(2)}`);
     console.error(`${benchmark.name}: over its bound (${over.join(", ")}); measuring again, attempt ${attempt}`);
-    figures = await run();
+    figures = lowest(figures, await run());
   }
   return figures;
 }

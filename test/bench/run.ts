@@ -33,8 +33,8 @@ export const BENCHMARKS: readonly Benchmark[] = [
 ];
 
 /**
- * Other load on the machine only increases a figure. So a benchmark over a bound is repeated up to twice, and the lowest value of each
- * figure counts. A real regression stays over the bound.
+ * Other load on the machine only increases a figure. So a benchmark over a bound is repeated, and the lowest value of each figure
+ * counts. A real regression stays over the bound.
  */
 const ATTEMPTS_MAX = 3;
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import type { Payload } from "../../../src/client/payload.ts";
 import type { RouteConfig } from "../../../src/config/route-config.ts";
+import { expectEachRouteServed, expectWrongValuesRefused } from "../../support/openapi/imported-expectations.ts";
 import { ImportedGateway } from "../../support/openapi/imported-gateway.ts";
 
 /** `routes import --schemas`: the gateway refuses what the description of a real service does not allow. Nobody edits a file. */
@@ -25,20 +26,11 @@ test("each of the 8 operations with a body gets a schema, and config check accep
 }, 30_000);
 
 test("a valid payload of each route reaches its operation", async () => {
-  for (const route of gateway.routes) {
-    const { expected, ...call } = await gateway.call(route);
-    expect(call).toEqual({ messageType: route.message_type, resultCode: "ok", served: expected, isAnswered: true });
-  }
+  await expectEachRouteServed(gateway);
 }, 60_000);
 
 test("a wrong value in a field of each body is refused with the place of the value, before the service is called", async () => {
-  for (const route of withSchema) {
-    const { refusal, place } = await gateway.violate(route);
-    expect({ type: route.message_type, refusal }).toEqual({
-      type: route.message_type,
-      refusal: { reason: "PAYLOAD_INVALID", pointer: place },
-    });
-  }
+  await expectWrongValuesRefused(gateway, withSchema);
 }, 60_000);
 
 const WEBHOOK = { endpoint: "https://a.example", passcode: "p", context: "team", context_id: "1" };

@@ -8,12 +8,13 @@ import { Refusal } from "../../../src/core/refusal.ts";
 import { TlsFilesError } from "../../../src/core/start-error.ts";
 import { createMetrics } from "../../../src/observe/metrics.ts";
 import { answers, HttpServer, hangs } from "../../support/http-servers.ts";
+import { NO_CLIENT_HEADERS } from "../../support/no-client-headers.ts";
 import { SILENT_LOG } from "../../support/silent-log.ts";
 
 const ROUTES = [{ message_type: "a.b", method: "GET", path: "/api/v1/user/a" }] as const;
 const COMMAND = {
   ...{ messageType: "a.b", requestId: "r", idempotencyKey: "", deviceSessionId: "s", userId: "u", peerAddress: "192.0.2.1" },
-  ...{ acceptLanguage: undefined, userAgent: undefined, traceparent: undefined, tracestate: undefined },
+  ...NO_CLIENT_HEADERS,
   payloadBytes: new Uint8Array(0),
 };
 

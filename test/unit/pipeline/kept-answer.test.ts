@@ -6,11 +6,11 @@ import { LastingCalls } from "../../../src/pipeline/lasting-calls.ts";
 import { admit } from "../../../src/pipeline/pipeline.ts";
 import { MemoryAnswerStore } from "../../../src/stores/memory/answers.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
+import { NO_CLIENT_HEADERS } from "../../support/no-client-headers.ts";
 import { createPorts, incomingRequest, MARGIN_MS, NOW, ROUTE, refusalOf, SESSION, WINDOW_MS } from "./support/fixture.ts";
 
 const KEEP_MS = 600_000;
 const KEY = "key-12345";
-const HEADERS = { acceptLanguage: undefined, userAgent: undefined, traceparent: undefined, tracestate: undefined };
 
 interface Execution {
   readonly command: BackendCommand;
@@ -67,7 +67,7 @@ class Bench {
       timestampMs: BigInt(this.clock.now() - ageMs),
     };
     const admitted = await admit(incomingRequest({ envelope, payload }), this.#made.ports);
-    const { signed, source } = await runCommand(admitted, HEADERS, this.#made.ports, signal);
+    const { signed, source } = await runCommand(admitted, NO_CLIENT_HEADERS, this.#made.ports, signal);
     return `${source} ${Buffer.from(signed.payloadBytes)}`;
   }
 

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
-import { RedisClient } from "bun";
 import { readEntry } from "../../../../src/backend/redis/stream-entry.ts";
-import { StreamReader, ZERO_ID } from "../../../../src/backend/redis/stream-reader.ts";
+import { ZERO_ID } from "../../../../src/backend/redis/stream-reader.ts";
 import type { ClientAudience } from "../../../../src/core/events.ts";
-import { NO_REDIS, TestRedis } from "../../../support/redis.ts";
+import { NO_REDIS } from "../../../support/redis.ts";
+import { TestStream } from "../../../support/test-stream.ts";
 
 /** Entries of a real Redis Stream with bytes outside ASCII: delivered byte for byte, or dropped if they are not UTF-8. */
 
@@ -18,26 +18,18 @@ return redis.call('XADD', KEYS[1], '*', unpack(texts))
 `;
 
 describe.skipIf(NO_REDIS !== undefined)(`entries with any bytes${reason}`, () => {
-  let redis: TestRedis;
-  let client: RedisClient;
-  let reader: StreamReader;
+  let stream: TestStream;
   beforeAll(async () => {
-    redis = await TestRedis.start();
-    client = new RedisClient(redis.url);
-    await client.connect();
-    reader = new StreamReader((command, args) => client.send(command, [...args]), "s");
+    stream = await TestStream.start();
   });
-  afterAll(async () => {
-    client.close();
-    await redis.close();
-  });
-  beforeEach(() => client.send("FLUSHALL", []));
+  afterAll(() => stream.close());
+  beforeEach(() => stream.client.send("FLUSHALL", []));
 
   /** Adds one entry, reads it, and validates it. A text stands for its characters up to U+00FF as bytes. */
   async function stepOf(fields: readonly (readonly [name: string, value: string])[]) {
     const texts = fields.flat().map((text) => Buffer.from(text, "latin1").toString("hex"));
-    await client.send("EVAL", [ADD_BYTES, "1", "s", ...texts]);
-    const { entries } = await reader.readAfter(ZERO_ID);
+    await stream.client.send("EVAL", [ADD_BYTES, "1", "s", ...texts]);
+    const { entries } = await stream.reader.readAfter(ZERO_ID);
     expect(entries).toHaveLength(1);
     return entries.map(readEntry)[0];
   }
@@ -73,7 +65,7 @@ describe.skipIf(NO_REDIS !== undefined)(`entries with any bytes${reason}`, () =>
 
   test.each(["event", "revocation"] as const)("a JSON %s that is not UTF-8 is dropped, and everybody is told", async (kind) => {
     for (const bad of BAD) {
-      await client.send("FLUSHALL", []);
+      await stream.client.send("FLUSHALL", []);
       const json = kind === "event" ? { ...event, payload: bad } : { device_session_id: "d", reason: bad };
       const step = await stepOf([[kind, JSON.stringify(json)]]);
       expect(step).toMatchObject({ kind: "dropped", reason: "undecodable", lost: kind, lostTo: "everybody", problem });
@@ -86,7 +78,7 @@ describe.skipIf(NO_REDIS !== undefined)(`entries with any bytes${reason}`, () =>
       const payload = bytesOf(text);
       const asField = await stepOf(Object.entries({ ...event, payload }));
       expect(asField).toMatchObject({ kind: "client_event", event: { payloadBytes: Uint8Array.from(Buffer.from(text)) } });
-      await client.send("FLUSHALL", []);
+      await stream.client.send("FLUSHALL", []);
       const asJson = await stepOf([["event", bytesOf(JSON.stringify({ ...event, payload: text }))]]);
       const expected = Uint8Array.from(Buffer.from(JSON.stringify(text)));
       expect(asJson).toMatchObject({ kind: "client_event", event: { payloadBytes: expected } });

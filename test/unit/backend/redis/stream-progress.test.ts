@@ -1,32 +1,24 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
-import { RedisClient } from "bun";
 import fc from "fast-check";
 import { StreamProgress } from "../../../../src/backend/redis/stream-progress.ts";
-import { StreamReader, ZERO_ID } from "../../../../src/backend/redis/stream-reader.ts";
-import { NO_REDIS, TestRedis } from "../../../support/redis.ts";
+import { ZERO_ID } from "../../../../src/backend/redis/stream-reader.ts";
+import { NO_REDIS } from "../../../support/redis.ts";
+import { TestStream } from "../../../support/test-stream.ts";
 
 /** Which changes of a real Redis Stream are a gap for a reader, and which are not. */
 
 const reason = NO_REDIS === undefined ? "" : ` (skipped: ${NO_REDIS})`;
 
 describe.skipIf(NO_REDIS !== undefined)(`a reader of a Redis Stream${reason}`, () => {
-  let redis: TestRedis;
-  let client: RedisClient;
-  let reader: StreamReader;
+  let stream: TestStream;
   beforeAll(async () => {
-    redis = await TestRedis.start();
-    client = new RedisClient(redis.url);
-    await client.connect();
-    reader = new StreamReader((command, args) => client.send(command, [...args]), "s");
+    stream = await TestStream.start();
   });
-  afterAll(async () => {
-    client.close();
-    await redis.close();
-  });
-  beforeEach(() => client.send("FLUSHALL", []));
+  afterAll(() => stream.close());
+  beforeEach(() => stream.client.send("FLUSHALL", []));
 
   let count = 0;
-  const ask = (command: string, ...args: string[]) => client.send(command, args);
+  const ask = (command: string, ...args: string[]) => stream.client.send(command, args);
   const add = (id: string) => ask("XADD", "s", id, "event", `${count++}`);
   const addTrimmed = () => ask("XADD", "s", "MAXLEN", "1", "*", "event", `${count++}`);
   const addMany = async (times: number) => {
@@ -34,7 +26,7 @@ describe.skipIf(NO_REDIS !== undefined)(`a reader of a Redis Stream${reason}`, (
   };
 
   async function read(progress: StreamProgress): Promise<"gap" | number> {
-    const result = await reader.readAfter(progress.id);
+    const result = await stream.reader.readAfter(progress.id);
     if (progress.hasGap(result)) {
       progress.skipTo(result);
       return "gap";
@@ -157,7 +149,7 @@ describe.skipIf(NO_REDIS !== undefined)(`a reader of a Redis Stream${reason}`, (
   });
 
   test("the start: the newest entry before the age, or the oldest entry", async () => {
-    const start = () => reader.findStart(60_000);
+    const start = () => stream.reader.findStart(60_000);
     expect(await start()).toEqual({ from: ZERO_ID, last: ZERO_ID, startsAtOldest: false });
     await add("1-1");
     await add("1-2");
@@ -173,18 +165,18 @@ describe.skipIf(NO_REDIS !== undefined)(`a reader of a Redis Stream${reason}`, (
 
   test("a key of another type is refused with its reason", async () => {
     await ask("SET", "s", "x");
-    expect(reader.readAfter(ZERO_ID)).rejects.toThrow(/WRONGTYPE/);
-    expect(reader.findStart(1000)).rejects.toThrow(/WRONGTYPE/);
+    expect(stream.reader.readAfter(ZERO_ID)).rejects.toThrow(/WRONGTYPE/);
+    expect(stream.reader.findStart(1000)).rejects.toThrow(/WRONGTYPE/);
   });
 
   test("a read is bounded by size, and an entry that is too large is not transferred", async () => {
     const [half, huge] = ["x".repeat(1_900_000), "x".repeat(2 * 1024 * 1024 + 1)];
     for (const value of [half, half, half, half, huge]) await ask("XADD", "s", "*", "event", value);
     const progress = new StreamProgress(ZERO_ID, false);
-    const first = await reader.readAfter(progress.id);
+    const first = await stream.reader.readAfter(progress.id);
     expect(first.entries).toHaveLength(3);
     progress.advance(first);
-    const second = await reader.readAfter(progress.id);
+    const second = await stream.reader.readAfter(progress.id);
     expect(second.entries.map(({ fields }) => fields?.length)).toEqual([1, undefined]);
   });
 
@@ -220,7 +212,7 @@ describe.skipIf(NO_REDIS !== undefined)(`a reader of a Redis Stream${reason}`, (
             if (Array.isArray(newest) && newest.length > 0) await ask("XDEL", "s", String(newest[0][0]));
           }
           if (act !== "read") continue;
-          const result = await reader.readAfter(progress.id);
+          const result = await stream.reader.readAfter(progress.id);
           if (progress.hasGap(result)) {
             progress.skipTo(result);
             expected = next;

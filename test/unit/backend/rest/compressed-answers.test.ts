@@ -6,6 +6,7 @@ import { BackendSessionSource } from "../../../../src/backend/rest/session-looku
 import { systemClock } from "../../../../src/core/clock.ts";
 import { PathPattern } from "../../../../src/core/path-pattern.ts";
 import { Refusal } from "../../../../src/core/refusal.ts";
+import { NO_CLIENT_HEADERS } from "../../../support/no-client-headers.ts";
 import { PLAIN_CALL } from "../../../support/public-rows.ts";
 import { upstreamAt } from "../../../support/upstreams.ts";
 import { rawServer } from "../support/raw-server.ts";
@@ -16,10 +17,7 @@ import { RecordingMetrics } from "../support/recorders.ts";
 const never = new AbortController().signal;
 const headers = {
   peerAddress: "192.0.2.1",
-  acceptLanguage: undefined,
-  userAgent: undefined,
-  traceparent: undefined,
-  tracestate: undefined,
+  ...NO_CLIENT_HEADERS,
 };
 const common = {
   timeoutMs: 5000,

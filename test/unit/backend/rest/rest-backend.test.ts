@@ -5,6 +5,7 @@ import type { BackendCommand, BackendReply } from "../../../../src/core/backend.
 import { describeCause } from "../../../../src/core/cause.ts";
 import { systemClock } from "../../../../src/core/clock.ts";
 import { Refusal } from "../../../../src/core/refusal.ts";
+import { NO_CLIENT_HEADERS } from "../../../support/no-client-headers.ts";
 import { upstreamAt } from "../../../support/upstreams.ts";
 import { http, rawServer } from "../support/raw-server.ts";
 import { RecordingMetrics } from "../support/recorders.ts";
@@ -46,10 +47,7 @@ function command(fields: Partial<BackendCommand> = {}): BackendCommand {
     userId: "user-1",
     payloadBytes: new Uint8Array(0),
     peerAddress: "2001:db8::1",
-    acceptLanguage: undefined,
-    userAgent: undefined,
-    traceparent: undefined,
-    tracestate: undefined,
+    ...NO_CLIENT_HEADERS,
     ...fields,
   };
 }

@@ -6,6 +6,7 @@ import type { RouteConfig } from "../../../../src/config/route-config.ts";
 import { routes } from "../../../../src/config/routes.ts";
 import { systemClock } from "../../../../src/core/clock.ts";
 import { Refusal } from "../../../../src/core/refusal.ts";
+import { NO_CLIENT_HEADERS } from "../../../support/no-client-headers.ts";
 import { bind, type Message, type ReceivedRequest } from "../../../support/reference-binding.ts";
 import { upstreamAt } from "../../../support/upstreams.ts";
 import { RecordingMetrics } from "../support/recorders.ts";
@@ -57,8 +58,8 @@ async function send(route: RouteConfig, payload: unknown): Promise<ReceivedReque
     await rest.route(route.message_type)?.execute(
       {
         ...{ messageType: route.message_type, requestId: "r-1", idempotencyKey: "", deviceSessionId: "s-1", userId: "u-1" },
-        ...{ payloadBytes: Buffer.from(JSON.stringify(payload)), peerAddress: "127.0.0.1", traceparent: undefined },
-        ...{ acceptLanguage: undefined, userAgent: undefined, tracestate: undefined },
+        ...{ payloadBytes: Buffer.from(JSON.stringify(payload)), peerAddress: "127.0.0.1" },
+        ...NO_CLIENT_HEADERS,
       },
       new AbortController().signal,
       () => {},

@@ -10,6 +10,7 @@ import { systemClock } from "../../../../src/core/clock.ts";
 import { PathPattern } from "../../../../src/core/path-pattern.ts";
 import { Refusal } from "../../../../src/core/refusal.ts";
 import { selfSigned } from "../../../support/certificates.ts";
+import { NO_CLIENT_HEADERS } from "../../../support/no-client-headers.ts";
 import { PLAIN_CALL } from "../../../support/public-rows.ts";
 import { upstreamAt } from "../../../support/upstreams.ts";
 import { rawServer } from "../support/raw-server.ts";
@@ -37,10 +38,7 @@ async function outcomeOf(text: string, end: End): Promise<string> {
   const command = { messageType: "profile.get", requestId: "r1", idempotencyKey: "", deviceSessionId: "s1", userId: "u1" };
   const client = {
     peerAddress: "192.0.2.1",
-    acceptLanguage: undefined,
-    userAgent: undefined,
-    traceparent: undefined,
-    tracestate: undefined,
+    ...NO_CLIENT_HEADERS,
   };
   const payload = { payloadBytes: new Uint8Array(0) };
   const execute = backend.route("profile.get")?.execute ?? expect.unreachable();
@@ -94,10 +92,7 @@ describe.each([
   test("fails a login call and a session look-up", async () => {
     const headers = {
       peerAddress: "192.0.2.1",
-      acceptLanguage: undefined,
-      userAgent: undefined,
-      traceparent: undefined,
-      tracestate: undefined,
+      ...NO_CLIENT_HEADERS,
     };
     await using login = await rawServer((socket) => end(socket, closing('{"challenge_id":"c')));
     const auth = new PublicAuth({ ...common, upstreams: upstreamAt(login.url) });
@@ -184,10 +179,7 @@ describe("a 200 with Content-Type JSON and an invalid body", () => {
     await using server = await rawServer((socket) => whole(socket, ""));
     const context = {
       peerAddress: "192.0.2.1",
-      acceptLanguage: undefined,
-      userAgent: undefined,
-      traceparent: undefined,
-      tracestate: undefined,
+      ...NO_CLIENT_HEADERS,
     };
     const forwarded = new PublicAuth({ ...common, upstreams: upstreamAt(server.url) }).forward(
       { ...PLAIN_CALL, target: "/x", body: {} },

@@ -107,11 +107,12 @@ function requireValid(path: string, text: string, value: unknown): void {
   const violation = metaschema().violationOf(text, Number.POSITIVE_INFINITY);
   if (violation === undefined) return;
   const place = violation.pointer || "the document";
-  const rule = violation.keyword === "anyOf" ? WRONG_TYPE : `violates "${violation.keyword}" of the metaschema`;
+  const isType = violation.keyword === "anyOf" && place.endsWith("/type");
+  const rule = isType ? WRONG_TYPE : `violates "${violation.keyword}" of the metaschema`;
   throw new SchemaProblem(`${path}: not a schema: ${place} ${rule}`);
 }
 
-/** The text for a violated `anyOf`. In the metaschema, only the definition of the keyword `type` has an `anyOf`. */
+/** The text for a wrong value of the keyword `type`. In the metaschema, `type` is an `anyOf`. */
 const WRONG_TYPE = "is no type, expected null, boolean, integer, number, string, array or object, or a list of them";
 
 let compiled: PayloadSchema | undefined;

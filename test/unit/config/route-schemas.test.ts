@@ -43,6 +43,7 @@ test.each([
     order({ properties: { a: { type: "text" } } }),
     "order.json: not a schema: /properties/a/type is no type, expected null, boolean, integer, number, string, array or object, or a list of them",
   ],
+  [order({ dependencies: { a: 5 } }), 'order.json: not a schema: /dependencies/a violates "anyOf" of the metaschema'],
   [
     order({ $schema: "http://json-schema.org/draft-07/schema#" }),
     "order.json: $schema is another draft, expected https://json-schema.org/draft/2020-12/schema",

@@ -34,7 +34,8 @@ const VOCABULARIES: Readonly<Record<string, Keywords>> = {
   content: new Map(),
 };
 
-const ALL: Keywords = new Map(Object.values(VOCABULARIES).flatMap((each) => [...each]));
+/** The keywords of all standard vocabularies that can make a value invalid. */
+export const CHECKED_KEYWORDS: Keywords = new Map(Object.values(VOCABULARIES).flatMap((each) => [...each]));
 
 /**
  * Returns the keywords that apply to a schema resource.
@@ -44,12 +45,12 @@ const ALL: Keywords = new Map(Object.values(VOCABULARIES).flatMap((each) => [...
  */
 export function activeKeywords({ root, uri }: SchemaResource, resources: SchemaResources): Keywords {
   const dialect = typeof root === "boolean" ? undefined : root["$schema"];
-  if (typeof dialect !== "string" || dialect.replace(/#$/, "") === DEFAULT_SCHEMA) return ALL;
+  if (typeof dialect !== "string" || dialect.replace(/#$/, "") === DEFAULT_SCHEMA) return CHECKED_KEYWORDS;
   if (/json-schema\.org\/draft/.test(dialect))
     throw new SchemaProblem(`${uri}: $schema is another draft, expected ${DEFAULT_SCHEMA}`);
   const metaschema = resources.at(dialect.replace(/#$/, "")).root;
   const vocabulary = typeof metaschema === "boolean" ? undefined : metaschema["$vocabulary"];
-  if (!isJsonObject(vocabulary)) return ALL;
+  if (!isJsonObject(vocabulary)) return CHECKED_KEYWORDS;
   const parts = Object.entries(vocabulary).map(([name, isRequired]) => {
     const known = name.startsWith(`${DIALECT}vocab/`) ? VOCABULARIES[name.slice(`${DIALECT}vocab/`.length)] : undefined;
     if (known === undefined && isRequired === true)

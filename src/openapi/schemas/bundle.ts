@@ -1,4 +1,5 @@
 import { isObject } from "../../config/decoder.ts";
+import { CHECKED_KEYWORDS } from "../../schema/vocabularies.ts";
 import type { OpenApiDocument } from "../document.ts";
 import type { Node } from "../node.ts";
 import { NotExpressible } from "../not-expressible.ts";
@@ -106,7 +107,8 @@ export class SchemaBundle {
 
   /** Leaves out a keyword. Relaxes the keywords beside it that would refuse more values without this keyword. */
   #leaveOut(copy: SchemaObject, keyword: string, pointer: string, reason: string): void {
-    this.losses.add(copy, pointer, reason);
+    if (CHECKED_KEYWORDS.has(keyword) || keyword === "$recursiveRef") this.losses.add(copy, pointer, reason);
+    else this.losses.addAnnotation(pointer, reason);
     if (keyword === "properties" || keyword === "patternProperties") copy["patternProperties"] = ANY_NAME;
     if (keyword === "prefixItems") copy["items"] = true;
   }

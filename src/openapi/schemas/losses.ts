@@ -11,17 +11,23 @@ export interface Loss {
 type Defs = ReadonlyMap<string, SchemaObject | boolean>;
 
 /**
- * The parts that are left out of one file. Without such a part, a schema accepts more values than the document's schema. A `not`
- * around this schema then accepts fewer values, so the `not` is left out too. The same applies to other keywords, such as `oneOf`.
+ * The parts that are left out of one file. Without a part that checks values, a schema accepts more values than the document's
+ * schema. A `not` around this schema then accepts fewer values, so the `not` is left out too. The same applies to other keywords,
+ * such as `oneOf`.
  */
 export class Losses {
   readonly list: Loss[] = [];
   readonly #schemas = new Set<SchemaObject>();
   readonly #lossyDefs = new Set<string>();
 
-  /** Records that a part of this schema is left out. */
+  /** Records that a part of this schema is left out. Without the part, the schema may accept more values. */
   add(schema: SchemaObject, pointer: string, reason: string): void {
     this.#schemas.add(schema);
+    this.list.push({ pointer, reason });
+  }
+
+  /** Records that an annotation is left out. Its schema accepts the same values as before. */
+  addAnnotation(pointer: string, reason: string): void {
     this.list.push({ pointer, reason });
   }
 

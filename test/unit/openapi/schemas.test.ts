@@ -324,6 +324,22 @@ describe("what a gateway refuses is left out with a report, and nothing that the
     expect(route.check({ a: valid })).toBe("ok");
   });
 
+  test.each<[string, unknown]>([
+    ["examples", { a: 1 }],
+    ["description", 5],
+    ["deprecated", "yes"],
+    ["format", 7],
+  ])("a wrong %s: it checks no value, so the keywords around it stay", (keyword, value) => {
+    const named = { type: "object", properties: { b: { type: "string", [keyword]: value } } };
+    const schema = { ...named, oneOf: [{ required: ["b"], [keyword]: value }, true], unevaluatedProperties: false };
+    const route = one(field(schema), { version: "3.1.0" });
+    expect(route.losses.map(({ pointer }) => pointer)).toEqual([
+      `#/properties/a/properties/b/${keyword}`,
+      `#/properties/a/oneOf/0/${keyword}`,
+    ]);
+    expect([{}, { b: "x" }, { c: 1 }].map((a) => route.check({ a }))).toEqual(["ok", "oneOf /a", "unevaluatedProperties /a/c"]);
+  });
+
   test("values that are wrong in JSON Schema 2020-12", () => {
     const wrong = {
       required: true,

@@ -1,5 +1,6 @@
 import { isJsonObject } from "../core/json-body.ts";
 import { SchemaProblem } from "./schema-problem.ts";
+import { SCHEMA_KEYWORDS } from "./vocabularies.ts";
 
 /** The keyword that the gateway adds to each schema, to count the steps of a check (`Steps`). Its value is a `SchemaWork`. */
 export const STEPS_KEYWORD = "sallyportSteps";
@@ -33,12 +34,8 @@ const FAST_NAMES = 200;
 /** Maximum number of names in one keyword, such as `properties`. It bounds the recursion of ajv, which recurses once per name. */
 const NAMES_MAX = 1000;
 
-const SCHEMAS = [
-  ...["additionalProperties", "contains", "else", "if", "items", "not", "propertyNames", "then"],
-  ...["unevaluatedItems", "unevaluatedProperties"],
-];
-const LISTS = ["allOf", "anyOf", "oneOf", "prefixItems"];
-const MAPS = ["dependentSchemas", "patternProperties", "properties"];
+/** The keywords that contain a list of schemas. */
+const LISTS = [...SCHEMA_KEYWORDS].flatMap(([keyword, kind]) => (kind === "schemas" ? [keyword] : []));
 
 /**
  * Adapts a schema to ajv. Each schema gets the keyword that counts steps. ajv 8.20 ignores a property or a pattern that is named
@@ -69,8 +66,9 @@ function workOf(schema: Readonly<Record<string, unknown>>): SchemaWork {
 
 function mapSchemas(schema: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   const entries = Object.entries(schema).map(([keyword, value]) => {
-    if (SCHEMAS.includes(keyword) || LISTS.includes(keyword)) return [keyword, forCompiler(value)] as const;
-    if (!MAPS.includes(keyword) || !isJsonObject(value)) return [keyword, value] as const;
+    const kind = SCHEMA_KEYWORDS.get(keyword);
+    if (kind === "schema" || kind === "schemas") return [keyword, forCompiler(value)] as const;
+    if (kind === undefined || !isJsonObject(value)) return [keyword, value] as const;
     return [keyword, Object.fromEntries(Object.entries(value).map(([name, each]) => [name, forCompiler(each)]))] as const;
   });
   return Object.fromEntries(entries);

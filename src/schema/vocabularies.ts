@@ -3,7 +3,9 @@ import { SchemaProblem } from "./schema-problem.ts";
 import type { SchemaResource, SchemaResources } from "./schema-resources.ts";
 
 /** What a keyword contains: a schema, a list of schemas, an object of schemas, a reference, or a value that is no schema. */
-export type KeywordKind = "schema" | "schemas" | "named schemas" | "reference" | "value";
+type KeywordKind = SchemaKind | "reference" | "value";
+/** How a keyword contains schemas: one schema, a list of schemas, or an object of schemas. */
+export type SchemaKind = "schema" | "schemas" | "named schemas";
 type Keywords = ReadonlyMap<string, KeywordKind>;
 
 const DIALECT = "https://json-schema.org/draft/2020-12/";
@@ -36,6 +38,11 @@ const VOCABULARIES: Readonly<Record<string, Keywords>> = {
 
 /** The keywords of all standard vocabularies that can make a value invalid. */
 export const CHECKED_KEYWORDS: Keywords = new Map(Object.values(VOCABULARIES).flatMap((each) => [...each]));
+
+/** The keywords that contain schemas. */
+export const SCHEMA_KEYWORDS: ReadonlyMap<string, SchemaKind> = new Map(
+  [...CHECKED_KEYWORDS].flatMap(([name, kind]) => (kind === "reference" || kind === "value" ? [] : [[name, kind]])),
+);
 
 /**
  * Returns the keywords that apply to a schema resource.

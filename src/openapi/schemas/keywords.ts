@@ -1,14 +1,8 @@
 import { isObject } from "../../config/decoder.ts";
+import { SCHEMA_KEYWORDS, type SchemaKind } from "../../schema/vocabularies.ts";
 
-/**
- * The kind of value that a keyword has:
- *
- * - `schema`: one schema.
- * - `schemas`: a list of schemas.
- * - `named schemas`: an object whose values are schemas.
- * - a function: any value for which the function returns `true`.
- */
-export type KeywordKind = "schema" | "schemas" | "named schemas" | ((value: unknown) => boolean);
+/** The kind of value that a keyword has: schemas, or any value for which a function returns `true`. */
+type KeywordKind = SchemaKind | ((value: unknown) => boolean);
 
 const TYPES = ["array", "boolean", "integer", "null", "number", "object", "string"];
 
@@ -27,13 +21,8 @@ const isTextsOfNames = (value: unknown) => isObject(value) && Object.values(valu
 const kinds = (kind: KeywordKind, names: string): [string, KeywordKind][] => names.split(" ").map((name) => [name, kind]);
 
 /** The JSON Schema 2020-12 keywords that a generated schema can have. Other fields, such as `xml` and `x-…`, are not copied. */
-export const KEYWORDS: ReadonlyMap<string, KeywordKind> = new Map([
-  ...kinds(
-    "schema",
-    "additionalProperties contains else if items not propertyNames then unevaluatedItems unevaluatedProperties",
-  ),
-  ...kinds("schemas", "allOf anyOf oneOf prefixItems"),
-  ...kinds("named schemas", "dependentSchemas patternProperties properties"),
+export const KEYWORDS: ReadonlyMap<string, KeywordKind> = new Map<string, KeywordKind>([
+  ...SCHEMA_KEYWORDS,
   ...kinds(isTypes, "type"),
   ...kinds(isNumber, "exclusiveMaximum exclusiveMinimum maximum minimum"),
   ...kinds(isPositive, "multipleOf"),

@@ -1,7 +1,6 @@
 import { isObject } from "../config/decoder.ts";
 import type { OpenApiDocument } from "./document.ts";
 import { acceptsJson, isMultipart, mediaTypesOf, routeMediaType } from "./media-types.ts";
-import type { Node } from "./node.ts";
 import { NotExpressible } from "./not-expressible.ts";
 import type { Operation, OperationMethod } from "./operations.ts";
 
@@ -66,7 +65,7 @@ function fieldNames(document: OpenApiDocument, root: unknown): ReadonlySet<strin
     if (!isObject(schema) || seen.size >= SCHEMAS_MAX) return undefined;
     if (seen.has(schema["$ref"] ?? schema)) continue;
     seen.add(schema["$ref"] ?? schema);
-    const { type, properties, additionalProperties, patternProperties, allOf, anyOf, oneOf } = resolved(document, schema);
+    const { type, properties, additionalProperties, patternProperties, allOf, anyOf, oneOf } = document.resolveSchema(schema);
     const isOpen = isObject(additionalProperties) || additionalProperties === true || patternProperties !== undefined;
     if (isOpen || (type !== undefined && type !== "object")) return undefined;
     const parts = [allOf, anyOf, oneOf].flatMap((each) => (Array.isArray(each) ? each : []));
@@ -75,14 +74,4 @@ function fieldNames(document: OpenApiDocument, root: unknown): ReadonlySet<strin
     open.push(...parts);
   }
   return names;
-}
-
-/** Follows the `$ref` of a schema. If that fails, the fields are unknown: returns the empty schema. */
-function resolved(document: OpenApiDocument, schema: Node): Node {
-  try {
-    return document.resolve(schema);
-  } catch (error) {
-    if (error instanceof NotExpressible) return {};
-    throw error;
-  }
 }

@@ -64,6 +64,16 @@ export class OpenApiDocument {
     throw new NotExpressible("a $ref refers to itself");
   }
 
+  /** Follows the `$ref` of a schema. Returns an empty schema if the value is no object, or if the `$ref` cannot be followed. */
+  resolveSchema(value: unknown): Node {
+    try {
+      return isObject(value) ? this.resolve(value) : {};
+    } catch (error) {
+      if (error instanceof NotExpressible) return {};
+      throw error;
+    }
+  }
+
   /** Finds the target of a JSON Pointer in a URI fragment (RFC 6901 6). Throws `NotExpressible` if there is none. */
   find(reference: string): unknown {
     if (!reference.startsWith("#")) {

@@ -1,4 +1,3 @@
-import { isObject } from "../config/decoder.ts";
 import type { OpenApiDocument } from "./document.ts";
 import type { Node } from "./node.ts";
 import { NotExpressible } from "./not-expressible.ts";
@@ -46,7 +45,7 @@ export function readParameters(document: OpenApiDocument, parameters: readonly N
   for (const parameter of parameters) {
     const { name, in: place, schema } = parameter;
     if (typeof name !== "string") throw new NotExpressible("a parameter has no name");
-    const types = typesOf(document, schema);
+    const types = [document.resolveSchema(schema)["type"]].flat();
     if (place === "path") {
       requireSimple(parameter, name);
       if (parameter["x-multi-segment"] === true) deepNames.add(name);
@@ -57,17 +56,6 @@ export function readParameters(document: OpenApiDocument, parameters: readonly N
     } else remarks.push(...unsent(parameter, name));
   }
   return { query, path, deepNames, remarks };
-}
-
-/** Returns the types of a schema, or none if it does not name them. */
-function typesOf(document: OpenApiDocument, schema: unknown): readonly unknown[] {
-  if (!isObject(schema)) return [];
-  try {
-    return [document.resolve(schema)["type"]].flat();
-  } catch (error) {
-    if (error instanceof NotExpressible) return [];
-    throw error;
-  }
 }
 
 function requireSimple({ style }: Node, name: string): void {

@@ -1,7 +1,6 @@
 import { isObject } from "../../config/decoder.ts";
 import type { OpenApiDocument } from "../document.ts";
 import type { Node } from "../node.ts";
-import { NotExpressible } from "../not-expressible.ts";
 
 /**
  * Converts one schema of OpenAPI 3.0 or 3.1 to JSON Schema 2020-12. Does not convert the schemas inside this schema.
@@ -83,8 +82,8 @@ function withDiscriminator(document: OpenApiDocument, { discriminator, ...node }
 
 /** Whether a schema already restricts the values of a property, by `enum` or `const`. */
 function hasValues(document: OpenApiDocument, schema: unknown, name: string): boolean {
-  const property = propertyOf(resolved(document, schema), name);
-  const values = resolved(document, property);
+  const property = propertyOf(document.resolveSchema(schema), name);
+  const values = document.resolveSchema(property);
   return "enum" in values || "const" in values;
 }
 
@@ -93,20 +92,10 @@ function withoutReadOnly(document: OpenApiDocument, node: Node): Node {
   const { required } = node;
   if (!Array.isArray(required)) return node;
   const isWritable = (name: unknown) =>
-    typeof name !== "string" || resolved(document, propertyOf(node, name))["readOnly"] !== true;
+    typeof name !== "string" || document.resolveSchema(propertyOf(node, name))["readOnly"] !== true;
   return { ...node, required: [...new Set(required)].filter(isWritable) };
 }
 
 function propertyOf({ properties }: Node, name: string): unknown {
   return isObject(properties) && Object.hasOwn(properties, name) ? properties[name] : undefined;
-}
-
-/** Follows the `$ref` of a schema. Returns an empty schema if the value is no object, or if the `$ref` cannot be followed. */
-function resolved(document: OpenApiDocument, schema: unknown): Node {
-  try {
-    return isObject(schema) ? document.resolve(schema) : {};
-  } catch (error) {
-    if (error instanceof NotExpressible) return {};
-    throw error;
-  }
 }

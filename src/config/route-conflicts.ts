@@ -1,4 +1,4 @@
-import { type PatternSegment, parseTemplate, type RouteTemplate } from "../core/route-template.ts";
+import { effectiveBody, type PatternSegment, parseTemplate, type RouteTemplate } from "../core/route-template.ts";
 import type { ValueProblem } from "./decoder.ts";
 import type { RouteConfig } from "./route-config.ts";
 
@@ -53,7 +53,7 @@ function mapping(route: RouteConfig): string {
  * Returns the values that determine which fields of a JSON payload are the body, and whether the query may contain objects
  * (`isQueryNested`).
  */
-function fieldMapping({ method, body }: RouteConfig): readonly unknown[] {
-  const effective = body ?? (method === "GET" || method === "DELETE" ? "" : "*");
-  return effective === "*" ? [effective] : [effective, body !== undefined];
+function fieldMapping(route: RouteConfig): readonly unknown[] {
+  const effective = effectiveBody(route);
+  return effective === "*" ? [effective] : [effective, route.body !== undefined];
 }

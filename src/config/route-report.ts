@@ -1,7 +1,7 @@
 import { PUBLIC_BODY_BYTES_MAX } from "../core/limits.ts";
 import { OCTET_STREAM } from "../core/media-type.ts";
 import { hasBody, type PublicRouteEntry } from "../core/public-routes.ts";
-import { parseTemplate, variablesOf } from "../core/route-template.ts";
+import { effectiveBody, parseTemplate, variablesOf } from "../core/route-template.ts";
 import { isObject } from "./decoder.ts";
 import type { Resolution } from "./load.ts";
 import { CALL_FIELDS } from "./route-call.ts";
@@ -84,12 +84,12 @@ function routeOf(route: RouteConfig, config: Config, below: (path: string) => st
 
 /** Describes where each field of the payload goes, and where the answer goes. */
 function payloadOf(route: RouteConfig): string {
-  const { method, path, body, response_body, request, response } = route;
+  const { path, response_body, request, response } = route;
   const variables = variablesOf(parseTemplate(path)).map(({ field }) => field.join("."));
   const rawAnswer = response === "raw" ? [`answer: raw bytes${typeShown(route.response_content_type)}`] : [];
   if (request === "raw")
     return [`body: raw bytes${typeShown(route.request_content_type ?? OCTET_STREAM)}`, ...rawAnswer].join("; ");
-  const inBody = body ?? (method === "GET" || method === "DELETE" ? "" : "*");
+  const inBody = effectiveBody(route);
   return [
     ...(variables.length > 0 ? [`path: ${variables.join(", ")}`] : []),
     ...(inBody === "" ? [] : [`body: ${inBody === "*" ? restAfter(variables) : inBody}`]),

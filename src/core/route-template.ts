@@ -62,6 +62,11 @@ export function variablesOf({ parts }: RouteTemplate): readonly PathVariable[] {
   return parts.flatMap((part) => ("field" in part ? [part] : []));
 }
 
+/** Returns the `body` of a route. If it has none: empty for GET and DELETE, otherwise `*`. */
+export function effectiveBody({ method, body }: { readonly method: string; readonly body?: string | undefined }): string {
+  return body ?? (method === "GET" || method === "DELETE" ? "" : "*");
+}
+
 function splitOutsideBraces(path: string): string[] {
   const texts: string[] = [];
   let start = 0;

@@ -1,6 +1,7 @@
 import type { Budget } from "../../core/buckets.ts";
 import type { FlatSchema } from "../../core/flat-schema.ts";
 import { OCTET_STREAM } from "../../core/media-type.ts";
+import { effectiveBody } from "../../core/route-template.ts";
 import { PayloadSchema } from "../../schema/payload-schema.ts";
 import type { HttpMethod } from "./http-client.ts";
 import { PathTemplate } from "./path-template.ts";
@@ -87,7 +88,7 @@ function compile(entry: RouteEntry): CompiledRoute {
     messageType: entry.message_type,
     method: entry.method,
     path: new PathTemplate(entry.path),
-    body: entry.body ?? (entry.method === "GET" || entry.method === "DELETE" ? "" : "*"),
+    body: effectiveBody(entry),
     isQueryNested: entry.body !== undefined,
     responseBody: entry.response_body,
     schema: entry.schema_document && PayloadSchema.of(entry.schema_document),

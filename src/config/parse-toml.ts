@@ -1,6 +1,7 @@
 import { createRequire } from "node:module";
 import { resolve } from "node:path";
-import { type ParsedText, ParseError, type TextPosition } from "./parsed-text.ts";
+import type { TextPosition } from "../core/json-syntax.ts";
+import { type ParsedText, ParseError } from "./parsed-text.ts";
 import { redactedKey } from "./problem.ts";
 import { tomlLines } from "./toml-lines.ts";
 

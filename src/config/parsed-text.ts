@@ -1,3 +1,4 @@
+import type { TextPosition } from "../core/json-syntax.ts";
 import type { LineIndex } from "./line-index.ts";
 import type { ValuePath } from "./value-path.ts";
 
@@ -14,11 +15,6 @@ export interface DuplicateKey {
   /** The names of the enclosing tables, outermost first, then the name of the key. A list item is named by its index. */
   readonly path: ValuePath;
   readonly line: number;
-}
-
-export interface TextPosition {
-  readonly line: number;
-  readonly column: number;
 }
 
 /** A syntax error. The message names the kind of error. It never quotes the text, because the text may contain secrets. */

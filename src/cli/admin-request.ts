@@ -5,6 +5,7 @@ import { messageOf } from "../core/cause.ts";
 import { localUrl } from "../core/listen.ts";
 import { parseDuration } from "./arguments/duration.ts";
 import { type Arguments, parseArguments } from "./arguments/parse.ts";
+import { settingsOf } from "./arguments/settings.ts";
 import type { CommandSpec } from "./arguments/spec.ts";
 import { UsageError } from "./arguments/usage-error.ts";
 import { EXIT } from "./exit-code.ts";
@@ -60,10 +61,6 @@ export function adminUrl(parsed: Arguments, path: string): URL {
     throw new UsageError("--url must be a URL without a path, such as http://127.0.0.1:8082");
   if (url.username !== "" || url.password !== "") throw new UsageError("--url must not contain a user or a password");
   return new URL(path, url);
-}
-
-function settingsOf(parsed: Arguments): string[] {
-  return ["config", "set"].flatMap((name) => parsed.values(name).flatMap((value) => [`--${name}`, value]));
 }
 
 /** Sends a request to an admin listener. Resolves to its answer, or to an error text if it gives no usable answer. */

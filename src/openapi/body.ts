@@ -39,7 +39,7 @@ export function bodyOf(
     return undefined;
   }
   if (!acceptsJson(types)) return rawBody(Object.keys(content), types, method);
-  const [, media] = Object.entries(content).find(([type]) => acceptsJson(mediaTypesOf({ [type]: {} }))) ?? [];
+  const media = Object.values(content)[types.findIndex((type) => acceptsJson([type]))];
   const schema = isObject(media) ? media["schema"] : undefined;
   return { form: "json", names: fieldNames(document, schema), schema };
 }

@@ -4,16 +4,19 @@ import { CommandFailure, EXIT } from "./exit-code.ts";
 
 /** Writes a new file. Throws `CommandFailure` if the file already exists or cannot be written. */
 export function writeNew(path: string, content: string): void {
-  requireNew(path);
   try {
     writeFileSync(path, content, { flag: "wx" });
   } catch (cause) {
+    if (cause instanceof Error && "code" in cause && cause.code === "EEXIST") throw alreadyExists(path);
     throw new CommandFailure(EXIT.failed, `${absolutePathShown(path)}: cannot be written: ${whyUnreadable(cause)}`);
   }
 }
 
-/** Throws `CommandFailure` if the file exists. */
+/** Throws `CommandFailure` if the file exists. Here, a symbolic link that leads nowhere is no file. */
 export function requireNew(path: string): void {
-  if (!existsSync(path)) return;
-  throw new CommandFailure(EXIT.failed, `${absolutePathShown(path)}: already exists, and is not overwritten`);
+  if (existsSync(path)) throw alreadyExists(path);
+}
+
+function alreadyExists(path: string): CommandFailure {
+  return new CommandFailure(EXIT.failed, `${absolutePathShown(path)}: already exists, and is not overwritten`);
 }

@@ -30,6 +30,11 @@ export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? withoutAdvice(thrown.message) : String(thrown);
 }
 
+/** Returns the `code` of a runtime error, such as ENOENT. Returns "" if it has none. */
+export function errorCode(thrown: unknown): string {
+  return thrown instanceof Error && "code" in thrown && typeof thrown.code === "string" ? thrown.code : "";
+}
+
 /**
  * Error texts of Bun's `fetch` that advise a programmer, and their replacements. Some texts start with the error code, such as
  * ECONNREFUSED.

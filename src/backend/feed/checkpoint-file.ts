@@ -1,4 +1,5 @@
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { errorCode } from "../../core/cause.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { FeedCheckpoint, FeedCheckpointStore } from "../../core/feed-checkpoint.ts";
 import { pathShown, whyUnreadable } from "../../core/file-problem.ts";
@@ -30,7 +31,7 @@ export class CheckpointFile implements FeedCheckpointStore {
     try {
       return this.#read(readFileSync(path, "utf8"));
     } catch (error) {
-      if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+      if (errorCode(error) === "ENOENT") return undefined;
       log.warn("push feed checkpoint unusable", { file: pathShown(path), cause: whyUnreadable(error) });
       return undefined;
     }

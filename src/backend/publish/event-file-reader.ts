@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { errorCode } from "../../core/cause.ts";
 import { isJsonObject } from "../../core/json-body.ts";
 import { decodeLine, decodeRecord, type EventRecord } from "./event-record.ts";
 
@@ -69,7 +70,7 @@ function readIfPresent(path: string): Buffer | undefined {
   try {
     return readFileSync(path);
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    if (errorCode(error) === "ENOENT") return undefined;
     throw error;
   }
 }

@@ -1,11 +1,12 @@
 import { existsSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
+import { errorCode } from "../../core/cause.ts";
 import type { Clock } from "../../core/clock.ts";
 import { pathShown, whyUnreadable } from "../../core/file-problem.ts";
 import { EVENT_ID_MEMORY_MS } from "../../core/limits.ts";
 import type { Log } from "../../core/telemetry.ts";
 import { EventFile, type FileOperations, fileOperations } from "./event-file.ts";
-import { type EventFileKind, readEventFile } from "./event-file-reader.ts";
+import { type EventFileHeader, type EventFileKind, readEventFile } from "./event-file-reader.ts";
 import type { EventLog, LoadedEvents, LoggedEvent } from "./event-log.ts";
 import { EventLogLock } from "./event-log-lock.ts";
 import { encodeLine, encodeRecord } from "./event-record.ts";
@@ -65,14 +66,16 @@ export class FileEventLog implements EventLog {
     this.#newPath = `${path}.next`;
     this.#fileBytesMax = Math.floor(bytesMax / 2);
     this.#kind = { format: "sallyport push log 2", sync, bootId: sync === "os" ? bootId() : "" };
+    let lock: EventLogLock | undefined;
     try {
-      this.#lock = this.#takeLock();
+      lock = this.#lock = this.#takeLock();
       this.#finishNewFile();
       const stored = readStoredEvents(path, this.#olderPath, this.#kind, this.#lock.closedAt);
       this.#next = stored.next;
       this.#continueAt = stored.continueAt;
       this.#loaded = this.#recent(stored);
     } catch (error) {
+      lock?.release();
       if (error instanceof EventLogError) throw error;
       throw new EventLogError(`push.log_file (${pathShown(path)}): cannot be used: ${whyUnreadable(error)}`);
     }
@@ -159,7 +162,7 @@ export class FileEventLog implements EventLog {
     const atMs = this.#options.clock.now();
     const next = this.#next + events.length;
     const lines: string[] = [];
-    let [bytes, first] = [this.#header(next).length, next];
+    let [bytes, first] = [encodeLine(this.#header(next)).length, next];
     for (const event of events.toReversed()) {
       const line = encodeRecord({ ...event, sequence: first - 1, atMs });
       bytes += Buffer.byteLength(line);
@@ -170,8 +173,8 @@ export class FileEventLog implements EventLog {
     return { text: lines.reverse().join(""), first, next };
   }
 
-  #header(first: number): string {
-    return encodeLine({ ...this.#kind, first });
+  #header(first: number): EventFileHeader {
+    return { ...this.#kind, first };
   }
 
   /** Returns the file for the next write of `bytes` bytes. `first` is the sequence number of the first event of this write. */
@@ -190,7 +193,7 @@ export class FileEventLog implements EventLog {
    * is lost: the next call, or the next start of the gateway, completes the renames.
    */
   async #startFile(first: number): Promise<EventFile> {
-    const created = await EventFile.create(this.#files, this.#newPath, { ...this.#kind, first });
+    const created = await EventFile.create(this.#files, this.#newPath, this.#header(first));
     try {
       await this.#file?.removeFailed();
       await this.#files.rename(this.#options.path, this.#olderPath).catch(ignoreMissing);
@@ -209,7 +212,7 @@ export class FileEventLog implements EventLog {
 }
 
 function ignoreMissing(error: unknown): void {
-  if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+  if (errorCode(error) !== "ENOENT") throw error;
 }
 
 /** Returns the boot id of the machine (Linux). Other systems get a random id, so no later run uses the same files. */

@@ -1,14 +1,6 @@
 import { type JsonChild, JsonTextError, scanJson, stringValue, trimJson } from "../../core/json-text.ts";
 import { EVENT_PAYLOAD_BYTES_MAX } from "../../core/limits.ts";
-import { dropped, type ItemProblem, type PushKind, type PushStep, readPushEvent } from "../feed/push-event.ts";
-import { problemOf } from "../feed/push-rules.ts";
-
-/** The result of reading one event or one revocation. */
-export interface ReadItem {
-  readonly step: PushStep;
-  /** Set if and only if `step.kind` is `dropped`. */
-  readonly problem?: ItemProblem;
-}
+import { type Dropped, dropped, type ItemProblem, type PushKind, type PushStep, readPushEvent } from "../feed/push-event.ts";
 
 export type ItemKind = "event" | "revocation";
 
@@ -54,7 +46,7 @@ const BASE64_CHARACTERS = /^(?:[A-Za-z0-9+/]*|[A-Za-z0-9_-]*)$/;
  * `SessionInvalidation`. Instead of `payload_bytes`, an event can have the field `payload` with any JSON value. The payload of the
  * event is then the JSON text of this value.
  */
-export function readItem(kind: ItemKind, text: string): ReadItem {
+export function readItem(kind: ItemKind, text: string): PushStep {
   const values: Values = {};
   try {
     readFields(kind, trimJson(text), values);
@@ -65,13 +57,11 @@ export function readItem(kind: ItemKind, text: string): ReadItem {
     // The text is not JSON, or JSON parsers may read it differently. So none of its values is used, not even the audience.
     return broken(kind, {}, { field, message });
   }
-  const pushKind = kindOf(kind, values);
-  const step = readPushEvent({ kind: pushKind }, EVENT_PAYLOAD_BYTES_MAX);
-  return step.kind === "dropped" ? { step, problem: problemOf(step.reason) } : { step };
+  return readPushEvent({ kind: kindOf(kind, values) }, EVENT_PAYLOAD_BYTES_MAX);
 }
 
 /** Returns the result for an item whose JSON text has bytes that are not UTF-8. Its audience is unknown. */
-export function damagedItem(kind: ItemKind): ReadItem {
+export function damagedItem(kind: ItemKind): PushStep {
   return broken(kind, {}, NOT_UTF8);
 }
 
@@ -81,7 +71,7 @@ export function damagedItem(kind: ItemKind): ReadItem {
  * If `isUtf8` is false, bytes that are not UTF-8 were replaced by U+FFFD, and the event is dropped. Its audience is still read from
  * the fields, because no valid user id or session id contains U+FFFD.
  */
-export function readTexts(texts: Iterable<readonly [name: string, value: string]>, isUtf8: boolean): ReadItem {
+export function readTexts(texts: Iterable<readonly [name: string, value: string]>, isUtf8: boolean): PushStep {
   const values: Values = {};
   for (const [name, text] of texts) {
     const field = fieldOf("event", name);
@@ -92,8 +82,7 @@ export function readTexts(texts: Iterable<readonly [name: string, value: string]
     else values[field] = text;
   }
   if (!isUtf8) return broken("event", values, NOT_UTF8);
-  const step = readPushEvent({ kind: kindOf("event", values) }, EVENT_PAYLOAD_BYTES_MAX);
-  return step.kind === "dropped" ? { step, problem: problemOf(step.reason) } : { step };
+  return readPushEvent({ kind: kindOf("event", values) }, EVENT_PAYLOAD_BYTES_MAX);
 }
 
 class FieldError extends Error {
@@ -159,6 +148,6 @@ function kindOf(kind: ItemKind, values: Values): PushKind {
   return { case: "clientEvent", value: { userId, deviceSessionId, eventType, eventId, payloadBytes } };
 }
 
-function broken(kind: ItemKind, values: Values, problem: ItemProblem): ReadItem {
-  return { step: dropped("undecodable", kindOf(kind, values)), problem };
+function broken(kind: ItemKind, values: Values, problem: ItemProblem): Dropped {
+  return { ...dropped("undecodable", kindOf(kind, values)), problem };
 }

@@ -3,8 +3,9 @@ import { JsonTextError, scanJson } from "../../core/json-text.ts";
 import { PUBLISH_BATCH_MAX } from "../../core/limits.ts";
 import { RestError } from "../../core/rest-reply.ts";
 import type { Revocation } from "../../core/sessions.ts";
-import type { ItemProblem } from "../feed/push-event.ts";
-import { type ItemKind, type ReadItem, readItem } from "./item-json.ts";
+import type { ItemProblem, PushStep } from "../feed/push-event.ts";
+import { problemOf } from "../feed/push-rules.ts";
+import { type ItemKind, readItem } from "./item-json.ts";
 
 /** Thrown if events or revocations of a call break a rule. The whole call is then refused. */
 export class InvalidItems extends Error {
@@ -33,14 +34,14 @@ export function readRevocations(body: string): readonly Revocation[] {
 
 function readBody(body: string, kind: ItemKind, listName: string) {
   const { sources, isBatch } = itemSources(body, listName);
-  const read = sources.map((source) => readItem(kind, source));
-  const problems = read.flatMap(problemsOf).slice(0, PROBLEMS_MAX);
+  const steps = sources.map((source) => readItem(kind, source));
+  const problems = steps.flatMap(problemsOf).slice(0, PROBLEMS_MAX);
   if (problems.length > 0) throw new InvalidItems(problems);
-  return { steps: read.map(({ step }) => step), isBatch };
+  return { steps, isBatch };
 }
 
-function problemsOf({ problem }: ReadItem, index: number) {
-  return problem === undefined ? [] : [{ index, ...problem }];
+function problemsOf(step: PushStep, index: number) {
+  return step.kind === "dropped" ? [{ index, ...(step.problem ?? problemOf(step.reason)) }] : [];
 }
 
 /** Returns the source text of each item in the list `listName`. A body without this list is itself the only item. */

@@ -1,5 +1,4 @@
-import type { EventFileKind, ReadFile } from "./event-file-reader.ts";
-import { readEventFile } from "./event-file-reader.ts";
+import { type EventFileKind, type ReadFile, readEventFile } from "./event-file-reader.ts";
 import type { EventRecord } from "./event-record.ts";
 
 /** The events of the two files of the event log. */

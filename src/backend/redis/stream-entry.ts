@@ -1,5 +1,5 @@
 import type { Dropped, PushStep } from "../feed/push-event.ts";
-import { damagedItem, type ItemKind, type ReadItem, readItem, readTexts } from "../publish/item-json.ts";
+import { damagedItem, type ItemKind, readItem, readTexts } from "../publish/item-json.ts";
 
 export type StreamEntry = { readonly id: string } & (
   | {
@@ -14,9 +14,14 @@ export type StreamEntry = { readonly id: string } & (
 
 type Fields = readonly (readonly [name: string, value: string])[];
 
+/**
+ * Maximum size of an entry that is transferred, in bytes. It is enough for an event of maximum size. The JSON of an event contains
+ * the payload in base64, which makes it 4/3 as long, and a few short fields.
+ */
+export const ENTRY_BYTES_MAX = 2 * 1024 * 1024;
 const TOO_LARGE: Dropped = {
   ...{ kind: "dropped", reason: "too_large", lostTo: "everybody" },
-  problem: { field: undefined, message: "expected at most 2 MiB in the fields of an entry" },
+  problem: { field: undefined, message: `expected at most ${ENTRY_BYTES_MAX} bytes in the fields of an entry` },
 };
 const UNKNOWN: Dropped = {
   ...{ kind: "dropped", reason: "unknown_kind", lostTo: "everybody" },
@@ -30,12 +35,10 @@ const TYPE_FIELDS = new Set(["event_type", "eventType"]);
 
 /** Validates an entry (proto/backend.md, "Publish over Redis"). */
 export function readEntry(entry: StreamEntry): PushStep {
-  if (entry.fields === undefined) return TOO_LARGE;
-  const { step, problem } = read(entry.fields, entry.isUtf8) ?? { step: UNKNOWN };
-  return step.kind === "dropped" && problem !== undefined ? { ...step, problem } : step;
+  return entry.fields === undefined ? TOO_LARGE : (read(entry.fields, entry.isUtf8) ?? UNKNOWN);
 }
 
-function read(fields: Fields, isUtf8: boolean): ReadItem | undefined {
+function read(fields: Fields, isUtf8: boolean): PushStep | undefined {
   const [[name, value] = ["", ""], ...more] = fields;
   if (more.length === 0 && isItemKind(name)) return isUtf8 ? readItem(name, value) : damagedItem(name);
   return fields.some(([each]) => TYPE_FIELDS.has(each)) ? readTexts(fields, isUtf8) : undefined;

@@ -1,17 +1,12 @@
 import { type RedisCall, RedisUnavailable } from "../../stores/redis/call.ts";
 import { Script } from "../../stores/redis/script.ts";
-import type { StreamEntry } from "./stream-entry.ts";
+import { ENTRY_BYTES_MAX, type StreamEntry } from "./stream-entry.ts";
 import { explainWrongType } from "./wrong-type.ts";
 
 /** Maximum number of entries in one read. */
 const ENTRIES_MAX = 256;
 /** Size limit of one read, in bytes. The entry that exceeds the limit is the last entry of the read. */
 const READ_BYTES_MAX = 4 * 1024 * 1024;
-/**
- * Maximum size of an entry that is transferred, in bytes. It is enough for an event of maximum size. The JSON of an event contains
- * the payload in base64, which makes it 4/3 as long, and a few short fields.
- */
-const ENTRY_BYTES_MAX = 2 * 1024 * 1024;
 
 /**
  * Reads the entries after an id, and the state of the stream, atomically.

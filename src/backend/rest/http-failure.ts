@@ -1,3 +1,4 @@
+import { errorCode } from "../../core/cause.ts";
 import type { Reason } from "../../core/reasons.ts";
 import { type Refusal, refuse } from "../../core/refusal.ts";
 
@@ -36,7 +37,7 @@ interface FailureDetails {
 export interface CalledAddress {
   /** The name of the upstream. */
   readonly upstream: string;
-  /** IP address and port; without the port if it is the default port of the scheme. */
+  /** Host and port, such as `10.0.0.1:8080`; without the port if it is the default port of the scheme. */
   readonly address: string;
 }
 
@@ -84,9 +85,4 @@ export function failureOfStatus(status: number): HttpFailure {
 /** Returns the refusal that a client gets for a failed backend call. */
 export function backendRefusal(failure: HttpFailure): Refusal {
   return refuse(REASONS[failure.kind], { cause: failure.called === undefined ? failure.cause : failure });
-}
-
-/** Returns the `code` of a runtime error. Returns "" if it has none. */
-function errorCode(thrown: unknown): string {
-  return thrown instanceof Error && "code" in thrown && typeof thrown.code === "string" ? thrown.code : "";
 }

@@ -41,7 +41,7 @@ export class Member {
 
   /** The upstream and the address of this member, for log lines. */
   get place(): CalledAddress {
-    return { upstream: this.upstream.name, address: new URL(this.address.baseUrl).host };
+    return { upstream: this.upstream.name, address: this.address.hostAndPort };
   }
 
   send(call: HttpCall, bytesMax: number, signal: AbortSignal): Promise<HttpAnswer> {

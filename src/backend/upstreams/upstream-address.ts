@@ -7,6 +7,8 @@ export class UpstreamAddress {
   readonly host: string;
   /** The start of the URL of each call to this address. */
   readonly baseUrl: string;
+  /** Host and port; without the port if it is the default port of the scheme. */
+  readonly hostAndPort: string;
   readonly url: UpstreamUrl;
   /** False while active health checks fail. */
   isHealthy = true;
@@ -20,6 +22,7 @@ export class UpstreamAddress {
     this.url = url;
     this.host = host;
     this.baseUrl = url.at(host);
+    this.hostAndPort = new URL(this.baseUrl).host;
     this.usableSinceMs = usableSinceMs;
     this.#clock = clock;
   }

@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, linkSync, lstatSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
-import { messageOf } from "../../core/cause.ts";
+import { errorCode, messageOf } from "../../core/cause.ts";
 import { StoreError } from "../../core/start-error.ts";
 import { fileBytes, mapTables, type SharedTables, usableHeader, writeHeader } from "./file-layout.ts";
 
@@ -73,7 +73,7 @@ function openIfThere(path: string): number | undefined {
   try {
     return openSync(path, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
-    if (codeOf(error) === "ENOENT") return undefined;
+    if (errorCode(error) === "ENOENT") return undefined;
     throw error;
   }
 }
@@ -106,7 +106,7 @@ function link(next: string, path: string): boolean {
     linkSync(next, path);
     return true;
   } catch (error) {
-    if (codeOf(error) === "EEXIST") return false;
+    if (errorCode(error) === "EEXIST") return false;
     throw error;
   }
 }
@@ -131,12 +131,8 @@ function replace(next: string, { path, tables, lockFile }: SharedFileOptions): b
   }
 }
 
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && "code" in error ? error.code : undefined;
-}
-
 function reasonOf(error: unknown, { tables }: SharedFileOptions): string {
-  const code = codeOf(error);
+  const code = errorCode(error);
   const mebibytes = Math.ceil(fileBytes(tables) / 1024 / 1024);
   if (code === "ENOSPC") return `no room for ${mebibytes} MiB; lower the *.entries_max settings or choose another file system`;
   if (code === "ELOOP") return "is a symbolic link";

@@ -37,7 +37,7 @@ export class ServiceManager {
     this.#watchdogMs = this.#socket === undefined ? undefined : watchdogInterval(variables, log);
   }
 
-  /** Call this when the ports are open. `notReady` returns the reasons why it is not ready. */
+  /** Call this when the ports are open. `notReady` returns the reasons why the gateway is not ready. */
   started(notReady: () => readonly string[]): void {
     if (this.#socket === undefined) return;
     this.#status = statusOf(notReady());

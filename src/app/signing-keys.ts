@@ -96,7 +96,8 @@ export class SigningKeys implements ReloadPart {
     const untilRotationMs = rotateAtMs - clock.now();
     if (seeds.next === undefined || !(untilRotationMs > 0)) return;
     const { keyId } = new KeyRing({ current: seeds.next });
-    const publishedMs = clock.monotonic() + untilRotationMs - (this.#publishedMs.get(keyId) ?? 0);
+    const nowMs = clock.monotonic();
+    const publishedMs = nowMs + untilRotationMs - (this.#publishedMs.get(keyId) ?? nowMs);
     if (publishedMs >= KEY_SET_AGE_MS_MAX) return;
     log?.warn("signing key rotation too early", {
       rotate_at: new Date(rotateAtMs).toISOString(),

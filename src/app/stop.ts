@@ -100,7 +100,7 @@ export class Stop {
     try {
       retire();
     } catch (error) {
-      log.error("port not closed after upgrade", { cause: messageOf(error) });
+      log.error("ports not closed after upgrade", { cause: messageOf(error) });
     }
     readiness.changed();
     const [streams] = await Promise.all([spread(hub, settings.spreadMs, { clock, sleep }), sleep(RETIREMENT_MS_MIN)]);

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { GatewayConfig } from "../config/rules.ts";
-import type { Config } from "../config/schema.ts";
+import type { Config, ConfigKey } from "../config/schema.ts";
 import type { AnswerStore } from "../core/answers.ts";
 import { UpgradeError } from "../core/start-error.ts";
 import type { Stores } from "../stores/open.ts";
@@ -60,7 +60,7 @@ function requireSameStores(config: Config, inheritance: Inheritance): void {
 
 /** Names the changed settings of the stores, such as `stores.redis.url was changed`. */
 function changedSettings(config: Config, { storeSettings }: Inheritance): string {
-  const keys = storesOf(config);
+  const keys = storeKeys(config);
   if (storeSettings === undefined) return `one of ${keys.join(", ")} was changed`;
   const digests = digestsOf(config);
   const changed = keys.filter((key) => digests[key] !== storeSettings[key]);
@@ -130,14 +130,14 @@ export function ownAnswers({ memoryAnswers }: Stores, store: AnswerStore): OwnAn
 
 /** Returns one digest of all settings that select the stores. */
 function identityOf(config: Config): string {
-  return digestOf(storesOf(config).map((key) => config[key]));
+  return digestOf(storeKeys(config).map((key) => config[key]));
 }
 
-const MEMORY_SETTINGS = ["stores.kind", "stores.shared_file"] as const;
-const REDIS_SETTINGS = ["stores.kind", "stores.redis.url", "stores.redis.prefix"] as const;
+const MEMORY_SETTINGS: readonly ConfigKey[] = ["stores.kind", "stores.shared_file"];
+const REDIS_SETTINGS: readonly ConfigKey[] = ["stores.kind", "stores.redis.url", "stores.redis.prefix"];
 
 /** Returns the names of the settings that select the stores. They depend on `stores.kind`. */
-function storesOf(config: Config): readonly ((typeof MEMORY_SETTINGS)[number] | (typeof REDIS_SETTINGS)[number])[] {
+function storeKeys(config: Config): readonly ConfigKey[] {
   return config["stores.kind"] === "redis" ? REDIS_SETTINGS : MEMORY_SETTINGS;
 }
 

@@ -44,9 +44,9 @@ async function probeStream(config: GatewayConfig, redis: ConnectionOptions): Pro
     return ok(setting, `the key ${key} can be read; it is a stream, or does not exist yet`);
   } catch (thrown) {
     const message = messageOf(thrown);
-    return error(
-      setting,
-      message.includes(";") ? message : `the key ${key} cannot be read: ${message}; correct the rights of the user`,
-    );
+    // Redis reports a missing right as NOPERM, and inside a script in words.
+    const isRefused = /\bNOPERM\b|\bcan't (?:run|access)\b/.test(message);
+    const advice = isRefused ? "correct the rights of the user" : "correct push.redis.stream, or the server";
+    return error(setting, message.includes(";") ? message : `the key ${key} cannot be read: ${message}; ${advice}`);
   }
 }

@@ -132,14 +132,19 @@ export class StreamReader {
   }
 
   #run(script: Script, args: readonly string[]): Promise<unknown> {
-    return script.run(this.#call, [this.#key], args).catch((error: unknown) => {
+    return this.#explained(script.run(this.#call, [this.#key], args));
+  }
+
+  #explained(reply: Promise<unknown>): Promise<unknown> {
+    return reply.catch((error: unknown) => {
       throw explainWrongType(error, this.#key);
     });
   }
 
   /** Resolves to `true` when an entry after `id` is added, and to `false` after `waitMs`. */
   async waitAfter(id: string, waitMs: number): Promise<boolean> {
-    const reply = await this.#call("XREAD", ["COUNT", "1", "BLOCK", String(waitMs), "STREAMS", this.#key, id]);
+    const args = ["COUNT", "1", "BLOCK", String(waitMs), "STREAMS", this.#key, id];
+    const reply = await this.#explained(this.#call("XREAD", args));
     return reply !== null;
   }
 }

@@ -67,8 +67,8 @@ class ServerListener implements BunListener {
 
   retire(): void {
     this.#isRetired = true;
-    this.#port.stopAccepting();
     this.endReuse();
+    this.#port.stopAccepting();
   }
 
   async drain(): Promise<void> {

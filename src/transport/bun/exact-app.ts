@@ -16,7 +16,7 @@ export interface ChangingPaths {
   answer(request: Request, path: string, server: AppServer): Response | Promise<Response> | undefined;
 }
 
-/** Whether clients may reuse their connections. The listener sets `isOver`, and the application counts `requests`. */
+/** The state that a listener shares with its application. The listener sets `isOver`, and the application counts `requests`. */
 export interface ConnectionReuse {
   /** If true, each HTTP/1.1 response gets `Connection: close`. */
   isOver: boolean;

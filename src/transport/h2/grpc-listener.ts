@@ -120,8 +120,8 @@ class GrpcListener implements RenewableListener {
   }
 
   retire(): void {
-    this.#port.stopAccepting();
     this.#grpc.retire();
+    this.#port.stopAccepting();
   }
 
   async drain(): Promise<void> {

@@ -48,18 +48,16 @@ export function moveListeningSocket(from: ListenAddress, to: ListenAddress): num
     if (result < 0) throw new Error(`the listening socket cannot be moved: ${call} failed`);
     return result;
   };
+  using undo = new DisposableStack();
+  undo.defer(close);
   const inert = must(system.eventfd(0, EFD_CLOEXEC), "eventfd");
-  try {
-    // An epoll instance watches a socket until all fds of the socket are closed. So `from` must stop watching it first.
-    must(system.epoll_ctl(fromWatch.epoll, EPOLL_CTL_DEL, fromFd, null), "epoll_ctl");
-    must(system.dup3(fromFd, toFd, EFD_CLOEXEC), "dup3");
-    must(system.epoll_ctl(toWatch.epoll, EPOLL_CTL_ADD, toFd, ptr(eventOf(toWatch))), "epoll_ctl");
-    must(system.dup3(inert, fromFd, EFD_CLOEXEC), "dup3");
-    return toFd;
-  } finally {
-    system.close(inert);
-    close();
-  }
+  undo.defer(() => void system.close(inert));
+  // An epoll instance watches a socket until all fds of the socket are closed. So `from` must stop watching it first.
+  must(system.epoll_ctl(fromWatch.epoll, EPOLL_CTL_DEL, fromFd, null), "epoll_ctl");
+  must(system.dup3(fromFd, toFd, EFD_CLOEXEC), "dup3");
+  must(system.epoll_ctl(toWatch.epoll, EPOLL_CTL_ADD, toFd, ptr(eventOf(toWatch))), "epoll_ctl");
+  must(system.dup3(inert, fromFd, EFD_CLOEXEC), "dup3");
+  return toFd;
 }
 
 function onlyListeningSocket(address: ListenAddress): number {

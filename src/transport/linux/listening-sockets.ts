@@ -18,9 +18,8 @@ export function findListeningSockets({ host, port }: ListenAddress): readonly nu
   const system = openSystem();
   const ip = canonicalIp(host);
   try {
-    const listening = openFiles().filter(
-      (fd) => system.isListening(fd) && system.portOf(fd) === port && canonicalIp(system.host()) === ip,
-    );
+    const isBound = (at: ListenAddress | undefined) => at?.port === port && canonicalIp(at.host) === ip;
+    const listening = openFiles().filter((fd) => system.isListening(fd) && isBound(system.addressOf(fd)));
     if (listening.length === 0) throw new Error(`nothing listens on ${formatAddress({ host, port })}`);
     return listening;
   } finally {
@@ -51,12 +50,11 @@ function openSystem() {
       length[0] = value.byteLength;
       return system.getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, ptr(value), ptr(length)) === 0 && value[0] === 1;
     },
-    portOf(fd: number): number | undefined {
+    addressOf(fd: number): ListenAddress | undefined {
       length[0] = local.words.byteLength;
-      return system.getsockname(fd, ptr(local.words), ptr(length)) === 0 ? local.port : undefined;
+      const isRead = system.getsockname(fd, ptr(local.words), ptr(length)) === 0;
+      return isRead ? { host: local.address, port: local.port } : undefined;
     },
-    /** Returns the IP address of the socket in the last call of `portOf`. */
-    host: () => local.address,
     close,
   };
 }

@@ -130,9 +130,9 @@ class MuxListener implements RenewableListener {
   }
 
   retire(): void {
-    this.#port.stopAccepting();
     this.#edge.endReuse();
     this.#grpc.retire();
+    this.#port.stopAccepting();
   }
 
   async drain(): Promise<void> {

@@ -3,30 +3,15 @@ import { readdirSync } from "node:fs";
 import { moveListeningSocket } from "../../../../src/transport/linux/listening-socket-move.ts";
 import { setUserTimeout } from "../../../../src/transport/linux/user-timeout.ts";
 import { selfSigned } from "../../../support/certificates.ts";
+import { ask, LocalServers, on, portOf } from "../../../support/local-servers.ts";
 import { RawHttp1 } from "../../../support/raw-http.ts";
 
 const NOT_LINUX = process.platform === "linux" ? undefined : "skipped: epoll exists on Linux only";
 const REQUEST = "GET / HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n";
 const WAITING = 50;
 
-let servers: ReturnType<typeof Bun.serve>[] = [];
-afterEach(async () => {
-  await Promise.all(servers.map((server) => server.stop(true)));
-  servers = [];
-});
-
-function serve(text: string, tls?: Bun.TLSOptions) {
-  const server = Bun.serve({
-    ...{ hostname: "127.0.0.1", port: 0, development: false, fetch: () => new Response(text) },
-    ...(tls && { tls }),
-  });
-  servers.push(server);
-  return server;
-}
-
-const portOf = ({ port = 0 }: ReturnType<typeof Bun.serve>) => port;
-const on = (port: number) => ({ host: "127.0.0.1", port });
-const ask = (port: number) => fetch(`http://127.0.0.1:${port}/`, { keepalive: false }).then((answer) => answer.text());
+const servers = new LocalServers();
+afterEach(() => servers.stop());
 
 /** Connects at once, so that the connection waits in the kernel until this process returns to its event loop. */
 function connectAndAsk(port: number): Promise<string> {
@@ -50,7 +35,7 @@ function connectAndAsk(port: number): Promise<string> {
 
 describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "a listening socket that moves to another server", () => {
   test("keeps the connections that are not accepted yet: the other server answers them all", async () => {
-    const [first, second] = [serve("first"), serve("second")];
+    const [first, second] = [servers.serve("first"), servers.serve("second")];
     const port = portOf(first);
     const answers = Array.from({ length: WAITING }, () => connectAndAsk(port));
     moveListeningSocket(on(port), on(portOf(second)));
@@ -60,7 +45,7 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "a listening socket that m
   });
 
   test("leaves the accepted connections with the first server, and closes the port with which the other was opened", async () => {
-    const [first, second] = [serve("first"), serve("second")];
+    const [first, second] = [servers.serve("first"), servers.serve("second")];
     const [port, otherPort] = [portOf(first), portOf(second)];
     const open = await RawHttp1.open(`http://127.0.0.1:${port}`);
     open.send("GET / HTTP/1.1\r\nHost: gateway\r\n\r\n");
@@ -73,12 +58,12 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "a listening socket that m
   });
 
   test("moves again and again, and leaves no file open", async () => {
-    let current = serve("0");
+    let current = servers.serve("0");
     const port = portOf(current);
     const openFiles = () => readdirSync("/proc/self/fd").length;
     const before = openFiles();
     for (let n = 1; n <= 20; n++) {
-      const next = serve(String(n));
+      const next = servers.serve(String(n));
       moveListeningSocket(on(port), on(portOf(next)));
       await current.stop(true);
       current = next;
@@ -91,7 +76,7 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "a listening socket that m
   });
 
   test("stays where it is if there is no such socket", async () => {
-    const port = portOf(serve("first"));
+    const port = portOf(servers.serve("first"));
     expect(() => moveListeningSocket(on(port), on(1))).toThrow("nothing listens on 127.0.0.1:1");
     expect(() => moveListeningSocket(on(1), on(port))).toThrow("nothing listens on 127.0.0.1:1");
     expect(await ask(port)).toBe("first");
@@ -100,7 +85,7 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "a listening socket that m
   // When this test fails, a renewed certificate no longer needs a new server.
   test("is needed because Bun's server.reload() keeps the old certificate", async () => {
     const [first, second] = [await selfSigned("first.test"), await selfSigned("second.test")];
-    const server = serve("text", { cert: first.certificate, key: first.key });
+    const server = servers.serve("text", { tls: { cert: first.certificate, key: first.key } });
     Reflect.apply(server.reload, server, [{ fetch: () => new Response(), tls: { cert: second.certificate, key: second.key } }]);
     const ask = fetch(`https://127.0.0.1:${server.port}/`, {
       tls: { ca: second.certificate, checkServerIdentity: () => undefined },

@@ -1,47 +1,35 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { SharedPort } from "../../../../src/transport/linux/shared-port.ts";
+import { ask, LocalServers, on, portOf } from "../../../support/local-servers.ts";
 import { RawHttp1 } from "../../../support/raw-http.ts";
 
 const NOT_LINUX = process.platform === "linux" ? undefined : "skipped: SO_REUSEPORT is shared by processes on Linux only";
 
-let servers: ReturnType<typeof Bun.serve>[] = [];
-afterEach(async () => {
-  await Promise.all(servers.map((server) => server.stop(true)));
-  servers = [];
-});
-
-function serve(text: string, port = 0, reusePort = false) {
-  const server = Bun.serve({ hostname: "127.0.0.1", port, reusePort, development: false, fetch: () => new Response(text) });
-  servers.push(server);
-  return server;
-}
-
-const on = (port: number) => ({ host: "127.0.0.1", port });
-const portOf = ({ port = 0 }: ReturnType<typeof Bun.serve>) => port;
-const ask = (port: number) => fetch(`http://127.0.0.1:${port}/`, { keepalive: false }).then((answer) => answer.text());
+const servers = new LocalServers();
+afterEach(() => servers.stop());
 
 describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "a port", () => {
   test("is exclusive until it is shared, and then only for those that share it too", async () => {
-    const port = portOf(serve("first"));
-    expect(() => serve("second", port, true)).toThrow("in use");
+    const port = portOf(servers.serve("first"));
+    expect(() => servers.serve("second", { port, reusePort: true })).toThrow("in use");
     new SharedPort(on(port)).close();
-    serve("second", port, true);
+    servers.serve("second", { port, reusePort: true });
     const answers = new Set<string>();
     for (let n = 0; n < 100 && answers.size < 2; n++) answers.add(await ask(port));
     expect([...answers].sort()).toEqual(["first", "second"]);
-    expect(() => serve("stranger", port, false)).toThrow("in use");
+    expect(() => servers.serve("stranger", { port })).toThrow("in use");
   });
 
   test("that accepts no more leaves its connections open, and new ones go to the other server", async () => {
-    const first = serve("first");
+    const first = servers.serve("first");
     const port = portOf(first);
     const open = await RawHttp1.open(`http://127.0.0.1:${port}`);
     const request = "GET / HTTP/1.1\r\nHost: gateway\r\n\r\n";
     open.send(request);
     expect(String((await open.answer())?.body)).toBe("first");
     const shared = new SharedPort(on(port));
-    serve("second", port, true);
+    servers.serve("second", { port, reusePort: true });
     shared.stopAccepting();
     shared.close();
     open.send(request);
@@ -51,10 +39,10 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "a port", () => {
   });
 
   test("on one address leaves a listener on another address with the same port alone", async () => {
-    const first = serve("first");
+    const first = servers.serve("first");
     const port = portOf(first);
     const other = Bun.serve({ hostname: "127.0.0.2", port, development: false, fetch: () => new Response("other") });
-    servers.push(other);
+    servers.add(other);
     const shared = new SharedPort(on(port));
     shared.stopAccepting();
     shared.close();

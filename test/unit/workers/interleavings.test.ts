@@ -14,6 +14,8 @@ import { SimulatedWorker } from "./support/simulated-worker.ts";
 const SEQUENCES = 400;
 const WORKERS = 2;
 const SESSIONS = ["s-0", "s-1"];
+/** More revocations than the log of the fixture holds. */
+const MORE_THAN_THE_LOG = 5;
 const OUTBOX = { bytesMax: 1_000_000, messagesMax: 1000 };
 
 interface Stream {
@@ -33,7 +35,10 @@ const session = fc.constantFrom(...SESSIONS);
 const step = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constant("register" as const), worker, session, resumes: fc.boolean() }) },
   { weight: 6, arbitrary: fc.record({ do: fc.constant("publish" as const), session }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant("revoke" as const), session }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant("revoke" as const), session, times: fc.constantFrom(1, 1, MORE_THAN_THE_LOG) }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("disconnect" as const), choice: fc.nat({ max: 99 }) }) },
   { weight: 8, arbitrary: fc.record({ do: fc.constant("up" as const), worker }) },
   { weight: 8, arbitrary: fc.record({ do: fc.constant("down" as const), worker }) },
@@ -76,7 +81,8 @@ class Run {
       case "publish":
         return this.#publish(step.session);
       case "revoke":
-        return this.#revoke({ deviceSessionId: step.session });
+        for (let n = 0; n < step.times; n++) this.#revoke({ deviceSessionId: step.session });
+        return;
       case "disconnect":
         return this.#disconnect(step.choice);
       case "up":

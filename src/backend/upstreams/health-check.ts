@@ -89,7 +89,7 @@ export class HealthCheck {
     this.#contradictions = 0;
     address.isHealthy = isHealthy;
     if (isHealthy) address.usableSinceMs = clock.monotonic();
-    const fields = { upstream, address: address.host };
+    const fields = { upstream, address: address.hostAndPort };
     if (isHealthy) log.info("upstream address healthy", fields);
     else log.warn("upstream address unhealthy", { ...fields, path: settings.path, failed_health_checks: threshold });
     onChange();

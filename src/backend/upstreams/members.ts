@@ -66,7 +66,7 @@ export class Members {
     const durationMs = member.outlier.eject(clock.monotonic(), outlier);
     metrics.count("sallyport_upstream_ejections_total", { upstream: member.upstream.name, calls });
     const { kind, cause } = failure;
-    const about = { upstream: member.upstream.name, address: member.address.host, calls };
+    const about = { upstream: member.upstream.name, address: member.address.hostAndPort, calls };
     log.warn("upstream address ejected", { ...about, for_ms: durationMs, failure: kind, cause: describeCause(cause) });
     this.#reopen();
   }
@@ -78,7 +78,11 @@ export class Members {
     const returned = this.#all.filter((member) => member.outlier.sweep(nowMs));
     for (const member of returned) {
       member.usableSinceMs = nowMs;
-      log.info("upstream address ejection ended", { upstream: member.upstream.name, address: member.address.host, calls });
+      log.info("upstream address ejection ended", {
+        upstream: member.upstream.name,
+        address: member.address.hostAndPort,
+        calls,
+      });
     }
     if (returned.length > 0) this.#reopen();
   }

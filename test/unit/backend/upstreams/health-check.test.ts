@@ -72,6 +72,8 @@ test.each([
   expect(sick.calls).toBeGreaterThan(5);
   sick.health = behaviour;
   await until(() => logged("upstream address unhealthy"), "the address to be unhealthy", 10_000);
+  const line = log.lines.find((each) => each.startsWith("upstream address unhealthy"));
+  expect(line).toContain(`"address":"127.0.0.1:${sick.port}"`);
   const before = sick.calls;
   expect(await outcomes(pool, 30)).toEqual(["ok"]);
   expect(sick.calls).toBe(before);

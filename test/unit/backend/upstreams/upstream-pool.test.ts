@@ -43,7 +43,9 @@ describe("a killed server", () => {
     expect(servers[0]?.calls).toBeGreaterThan(5);
     const lines = log.lines.filter((line) => /^upstream address eject/.test(line));
     expect(lines.map((line) => line.split(" {")[0])).toEqual(["upstream address ejected", "upstream address ejection ended"]);
-    expect(lines[0]).toContain('"upstream":"s0","address":"127.0.0.1","calls":"commands","for_ms":30000');
+    const fields = `"upstream":"s0","address":"127.0.0.1:${servers[0]?.port}","calls":"commands"`;
+    expect(lines[0]).toContain(`${fields},"for_ms":30000`);
+    expect(lines[1]).toContain(fields);
   });
 
   test("with retries off fails its callers", async () => {

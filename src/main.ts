@@ -13,7 +13,8 @@ interface ClientCommand {
 }
 
 /**
- * Each command is imported when it runs. So the signal handlers are installed first, and `keygen` does not load the gateway.
+ * Each command is imported when it runs. So the signal handlers are installed before the import, and `keygen` does not load the
+ * gateway.
  */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   serve: () => import("./cli/serve.ts"),

@@ -16,14 +16,14 @@ export interface AdminParts {
   readonly hosts: readonly string[];
   /** Returns the reasons why the gateway is not ready. The list is empty if the gateway is ready. */
   readonly notReady: () => readonly string[];
-  /** Returns the state of each worker process as JSON; `undefined` if the gateway is one process. */
+  /** Returns one JSON object for each worker process: its state. The function is `undefined` if the gateway is one process. */
   readonly workers?: (() => readonly object[]) | undefined;
   /** Returns the metrics in the Prometheus text format. */
   readonly renderMetrics: () => string | Promise<string>;
   readonly streams: StreamAdmin;
   /** Starts an upgrade; `undefined` if the gateway cannot be upgraded. */
   readonly upgrade?: ((of: UpgradeScope) => Promise<UpgradeOutcome>) | undefined;
-  /** Reloads the configuration; `undefined` if the gateway cannot be reloaded. */
+  /** Reloads the configuration; `undefined` if the gateway cannot reload its configuration. */
   readonly reload?: (() => Promise<ReloadOutcome>) | undefined;
 }
 

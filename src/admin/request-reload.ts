@@ -4,8 +4,8 @@ import { jsonReply, RestError } from "../core/rest-reply.ts";
 import type { AppServer } from "../transport/bun/exact-app.ts";
 
 /**
- * Handles `POST /reload`: the gateway reads its own configuration again. The answer is sent when all workers use the new
- * configuration. If the configuration is refused, the answer contains the problems.
+ * Handles `POST /reload`: the gateway reads its configuration again. Answers when the new configuration is applied. If the gateway
+ * cannot use the new configuration, the answer contains the problems.
  *
  * A JSON Content-Type is required as protection against CSRF, as for `/revoke`.
  */

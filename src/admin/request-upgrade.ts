@@ -20,7 +20,7 @@ export async function requestUpgrade(
   if (!isOnThisHost(request, server)) throw new RestError("forbidden", "only a process on this host may ask for an upgrade");
   if (upgrade === undefined) return notUpgraded("refused", "this gateway cannot be upgraded");
   const of = scopeOf(await request.text());
-  // Switches off the idle timeout of the connection, because an upgrade may take longer.
+  // Switches off the idle timeout of the connection, because an upgrade may take longer than this timeout.
   server?.timeout(request, 0);
   const outcome = await upgrade(of);
   if (outcome.kind === "refused" || outcome.kind === "failed") return notUpgraded(outcome.kind, outcome.problem);

@@ -25,7 +25,7 @@ interface AdminListenerParts {
   readonly onRevocation?: ((revocation: Revocation) => void) | undefined;
   /** Starts an upgrade; `undefined` if the gateway cannot be upgraded. */
   readonly upgrade?: ((of: UpgradeScope) => Promise<UpgradeOutcome>) | undefined;
-  /** Reloads the configuration; `undefined` if the gateway cannot be reloaded. */
+  /** Reloads the configuration; `undefined` if the gateway cannot reload its configuration. */
   readonly reload?: (() => Promise<ReloadOutcome>) | undefined;
   readonly log: Log;
 }

@@ -21,11 +21,12 @@ interface AdmissionParts {
 }
 
 /**
- * Builds the parts that admit or refuse requests:
+ * Builds the parts that admit or refuse requests. The result has these fields:
  *
- * - the stores, budgets and options of the pipeline, but not its backend;
- * - the guard that checks the peer of an RPC before the request is read;
- * - the budgets of public REST calls.
+ * - `pipeline`: options of the pipeline, such as its stores and budgets. The backend is not included.
+ * - `guard`: checks the peer of an RPC before the request is read.
+ * - `publicCalls`: the budgets of public REST calls.
+ * - `prepare`: prepares new budgets for a reload.
  */
 export function openAdmission(config: Config, { stores, clock, log, metrics }: AdmissionParts) {
   const budgets = budgetsOf(config);

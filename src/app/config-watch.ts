@@ -20,7 +20,7 @@ export class ConfigFiles {
     return readFileSync(path, "utf8");
   };
 
-  /** Returns the changed files with their new states; empty if no file has changed. */
+  /** Returns the path and the new state of each changed file, one file per line. Empty if no file has changed. */
   changes(): string {
     const now = [...this.#states].map(([path, before]) => ({ path, before, state: stateOf(path) }));
     return now
@@ -41,8 +41,8 @@ function stateOf(path: string): string {
 }
 
 /**
- * Returns a function to call at a regular interval. The function calls `onChange` if the files have changed since they were read.
- * It waits until the files stay the same for one interval, because some programs write a file in several steps.
+ * Returns a function to call at a regular interval. The function calls `onChange` when files have changed since they were read.
+ * First, two successive calls must find the same changes, because some programs write a file in several steps.
  */
 export function watchFiles(files: Pick<ConfigFiles, "changes">, onChange: () => void): () => void {
   let seen = "";

@@ -28,7 +28,7 @@ interface EventPathParts {
   readonly checkpoints: FeedCheckpointStore | undefined;
   /** The checkpoint of the push feed that the predecessor has handed over. It replaces the stored checkpoint. */
   readonly inherited?: FeedCheckpoint | undefined;
-  /** Returns true while the predecessor runs: it may have sent events that this process has not received yet. */
+  /** Returns true while the predecessor runs. Its clients may have events that this process has not received yet. */
   readonly mayBeBehind?: (() => boolean) | undefined;
   /** Called when the push feed comes up or goes down. */
   readonly onFeedChange?: (isUp: boolean) => void;

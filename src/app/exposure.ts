@@ -8,7 +8,7 @@ type Exposure = Pick<Config, "edge.listen" | "edge.grpc" | "trusted_proxies">;
  * Returns true if other machines can open any number of connections to the edge. All of these conditions must hold:
  *
  * - The edge does not listen on loopback.
- * - `trusted_proxies` is empty. A trusted proxy is expected to limit the connections.
+ * - `trusted_proxies` is empty. If it is not empty, the proxies are expected to limit the connections.
  * - `edge.grpc = own-port`. `Bun.serve` then accepts the connections, and it has no connection limit.
  * - `isSwept` is false. The gateway then cannot close the connections that exceed a limit.
  */
@@ -17,7 +17,10 @@ export function isUnlimitedEdge(config: Exposure, isSwept: boolean): boolean {
   return isExposed && !isSwept && config["edge.grpc"] !== "same-port";
 }
 
-/** Returns the key `admin.listen` if other machines can reach the admin listener, which has no authentication. */
+/**
+ * Returns the settings whose listeners have no authentication, but can be reached from other machines. Only `admin.listen` can be
+ * such a setting.
+ */
 export function openListeners(config: Pick<Config, "admin.listen">): readonly "admin.listen"[] {
   return isLoopback(config["admin.listen"].host) ? [] : ["admin.listen"];
 }

@@ -27,8 +27,8 @@ export function openFeed(config: GatewayConfig, parts: FeedParts): OpenedFeed {
 function openPushFeed(config: GatewayConfig, parts: FeedParts): PushSource {
   const { fill, sink, log, metrics, clock, onStateChange, backendToken: token } = parts;
   // Event streams that open before the push feed first comes up may miss events. So the gateway reports a gap when the feed
-  // first comes up. No report is needed if the feed has already reported a gap. It is also not needed if the feed starts at a
-  // stored cursor, because the feed then delivers the missed events.
+  // first comes up, unless the feed has already reported one. If the feed starts at a stored cursor, it delivers the missed
+  // events. Then the gateway reports no gap.
   let hadGap = fill.startCursor !== "";
   const gap = () => {
     hadGap = true;
@@ -54,7 +54,7 @@ function openPushFeed(config: GatewayConfig, parts: FeedParts): PushSource {
   });
 }
 
-/** Returns `push.url`. With `push.source = feed`, `requireBackend` requires this setting. */
+/** Returns `push.url`. The empty string is never used: with `push.source = feed`, `requireBackend` requires this setting. */
 function feedUrl(config: GatewayConfig): string {
   return config["push.url"] ?? "";
 }

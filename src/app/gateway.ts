@@ -69,8 +69,8 @@ export interface ReplaceableGateway extends Gateway, UpgradableGateway {
    */
   giveWay(handOver: () => Promise<void>): Promise<boolean>;
   /**
-   * Replaces the workers by new processes of the same executable, one after the other. Resolves to their number. `undefined` if
-   * the gateway has no workers.
+   * Replaces the workers by new processes of the same executable, one after the other. Resolves to the number of workers.
+   * `undefined` if the gateway has no workers.
    */
   readonly replaceWorkers?: (() => Promise<number>) | undefined;
   /** Returns the reasons why the gateway is not ready. */
@@ -92,8 +92,8 @@ export interface GatewayOptions {
   /** Further plain HTTP endpoints of the edge, such as the playground. Each call is charged to the budget `public_misc`. */
   readonly endpoints?: readonly HttpEndpoint[] | undefined;
   /**
-   * Whether the reservations and buckets are in memory that a successor can use. If not, they are in private memory, and the
-   * gateway cannot be upgraded.
+   * Whether the memory of the stores is created so that a successor can use it. Otherwise, the gateway can be upgraded only if
+   * `stores.shared_file` is set.
    */
   readonly sharesMemory?: boolean | undefined;
   /** The running process that this one replaces. */

@@ -14,11 +14,11 @@ const SAVE_INTERVAL_MS = 1000;
  * would expire after `ageMs`.
  */
 const RENEW_SHARE = 1 / 8;
-/** Maximum duration of the fill after the push feed has come up, in ms. */
+/** Maximum time to fill the replay buffers after the push feed has come up, in ms. */
 const FILL_MS_MAX = 5000;
 /**
- * Maximum time for which a subscription waits for the end of the fill, in ms. After this time, the client must fetch its state
- * again.
+ * Maximum time for which a subscription waits until the replay buffers are filled, in ms. After this time, the client must fetch
+ * its state again.
  */
 const WAIT_MS_MAX = 5000;
 
@@ -28,8 +28,8 @@ export interface HistoryFillParts {
   /** `undefined`: the gateway keeps no checkpoint, so the replay buffers are empty after every start. */
   readonly checkpoints: FeedCheckpointStore | undefined;
   /**
-   * Whether the push source finds the start and the end of the fill, as `StreamSource` does. The push source then calls `begin`
-   * once. Until this call, `isFilling` is true.
+   * Whether the push source chooses the events that fill the replay buffers, as `StreamSource` does. The push source then calls
+   * `begin` once. Until this call, `isFilling` is true.
    */
   readonly isGoalPending?: boolean;
   /** The checkpoint that the predecessor has handed over. It replaces the stored checkpoint. */
@@ -78,7 +78,7 @@ export class HistoryFill {
     return this.#goal !== undefined || this.#isGoalPending;
   }
 
-  /** Starts the fill. Without a checkpoint, there is nothing to fill, so the fill ends at once. */
+  /** Starts to fill the replay buffers. Without a checkpoint, there are no events for them, so the fill ends at once. */
   begin(checkpoint: FeedCheckpoint | undefined): void {
     const { hub } = this.#parts;
     if (checkpoint === undefined) {
@@ -125,7 +125,7 @@ export class HistoryFill {
     };
   }
 
-  /** Returns the current checkpoint; `undefined` if the feed has no cursors. */
+  /** Returns the current checkpoint; `undefined` if no cursor has arrived since the last gap. */
   checkpoint(): FeedCheckpoint | undefined {
     return this.#goal ?? this.#recorder.current();
   }
@@ -183,7 +183,7 @@ export class HistoryFill {
     const { clock, ageMs, checkpoints } = this.#parts;
     const checkpoint = this.#recorder.current();
     const isCurrent = this.#isSaved && clock.monotonic() - this.#savedMs < ageMs * RENEW_SHARE;
-    // The stored checkpoint is not replaced during the fill. If the process ends early, the next start fills from it again.
+    // During the fill, the stored checkpoint stays. So if the process is killed during the fill, the next start uses it again.
     if (checkpoint === undefined || isCurrent || this.isFilling) return;
     checkpoints?.save(checkpoint);
     this.#isSaved = true;

@@ -100,7 +100,6 @@ export function boundUrl({ url, bound }: Listener): string {
   return `${new URL(url).protocol}//${formatAddress(bound)}`;
 }
 
-/** Returns the port of a listener's URL. */
 export function portOf(url: string): number {
   const { port, protocol } = new URL(url);
   return port === "" ? (DEFAULT_PORTS[protocol] ?? 0) : Number(port);

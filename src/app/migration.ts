@@ -4,8 +4,8 @@ import type { Log } from "../core/telemetry.ts";
 const SETTING = "/proc/sys/net/ipv4/tcp_migrate_req";
 
 /**
- * Logs a warning if the kernel drops connections that a closing process has not accepted yet (tcp_migrate_req in ip-sysctl.rst).
- * An upgrade or the end of a worker then resets a few new connections.
+ * Logs a warning if `tcp_migrate_req` is 0 (ip-sysctl.rst). When a process closes its port, the kernel then resets the connections
+ * that the process has not accepted yet. A process closes its port at an upgrade, and when a worker ends.
  */
 export function warnOfLostConnections(log: Log, readSetting = () => readFileSync(SETTING, "latin1")): void {
   let value: string;

@@ -18,8 +18,8 @@ import type { StopSettings } from "./stop.ts";
 const SPARE_CONNECTION_ENTRIES = 4096;
 
 /**
- * The functions of this file convert the configuration to the options of the parts of the gateway. Only the code in `src/app`
- * knows the names of the settings.
+ * The functions of this file convert settings to the options of other parts, such as the hub and the stores. These parts do not
+ * know the names of the settings.
  */
 
 export function hubSettings(config: Config): HubSettings {
@@ -52,8 +52,8 @@ export function stopSettings(config: Config): StopSettings {
 }
 
 /**
- * `sharedMemory`: the descriptor of the memory that the processes of this gateway share. `isFileInherited`: whether another
- * process of this gateway uses the shared file.
+ * `sharedMemory`: the fd of the memory that the processes of this gateway share. `isFileInherited`: whether another process of
+ * this gateway already uses the file `stores.shared_file`.
  */
 export function storeSettings(config: Config, sharedMemory?: number, isFileInherited = false): StoreSettings {
   return {
@@ -78,7 +78,7 @@ export function storeSettings(config: Config, sharedMemory?: number, isFileInher
  *
  * - At most `session_cache.entries_max` sessions count as recently verified, each for `session_cache.ttl_ms`.
  * - Each of these sessions may need two buckets: its own, and that of its network.
- * - After `ttl_ms`, a bucket is kept until it is full. It takes about as long to fill, so twice as many buckets can exist.
+ * - After `ttl_ms`, a bucket is kept until it is full, for about another `ttl_ms`. So twice as many buckets can exist.
  */
 function exemptBucketEntriesMax(config: Config): number {
   return 4 * config["session_cache.entries_max"];
@@ -86,7 +86,7 @@ function exemptBucketEntriesMax(config: Config): number {
 
 /**
  * Returns the maximum number of entries in the table that counts connections. Each pair of a network and a process has one
- * entry. In the worst case, every connection of both listeners needs a separate entry.
+ * entry. In the worst case, every connection of the edge and of the gRPC listener needs a separate entry.
  */
 function connectionEntriesMax(config: Config): number {
   return Math.min(2 * config["connections.total_max"] + SPARE_CONNECTION_ENTRIES, CONNECTION_ENTRIES_MAX);

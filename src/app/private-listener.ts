@@ -9,7 +9,7 @@ import type { Listener } from "../transport/listener.ts";
 import type { FeedParts } from "./feed-parts.ts";
 import { boundUrl } from "./listeners.ts";
 
-/** Returns the bound address of the private listener as a field of a log line; no field if there is no such listener. */
+/** Returns a log field with the bound address of the private listener. Returns `{}` if there is no private listener. */
 export function publishUrl(listener: Listener | undefined): { readonly publish?: string } {
   return listener === undefined ? {} : { publish: boundUrl(listener) };
 }

@@ -27,7 +27,7 @@ interface CgroupFolder {
   readonly version: 1 | 2;
 }
 
-/** Returns the folders that contain the CPU quotas of the cgroup of this process and of all visible cgroups above it. */
+/** Returns the folders that contain CPU quotas: for the cgroup of this process, and for all visible cgroups above it. */
 function cgroupFolders(read: ProcessorSources["read"]): CgroupFolder[] {
   const cgroups = linesOf(read("/proc/self/cgroup"));
   const mounts = linesOf(read("/proc/self/mountinfo")).map(parseMount);
@@ -44,7 +44,7 @@ function cgroupFolders(read: ProcessorSources["read"]): CgroupFolder[] {
 }
 
 interface Mount {
-  /** The folder of the file system that appears at `point`. It is `/` if the whole file system is mounted. */
+  /** The folder that is mounted at `point`, as a path inside its file system. `/`: the whole file system is mounted. */
   readonly root: string;
   readonly point: string;
   readonly type: string;
@@ -69,13 +69,13 @@ function foldersUpTo({ root, point }: Mount, path: string): string[] {
   return folders;
 }
 
-/** Returns the CPU quota of a cgroup in processors; `Infinity` without a quota. */
+/** Returns the CPU quota of a cgroup, as a number of processors. Returns `Infinity` without a quota. */
 function quotaOf(folder: string, version: 1 | 2, read: ProcessorSources["read"]): number {
   const [quota, period] =
     version === 2
       ? (read(join(folder, "cpu.max")) ?? "").trim().split(" ")
       : [read(join(folder, "cpu.cfs_quota_us")), read(join(folder, "cpu.cfs_period_us"))];
-  // Without a quota, `quota` is "max" in version 2 and -1 in version 1. Then `processors` is not above 0.
+  // Without a quota, `quota` is "max" in version 2 and -1 in version 1. Then `processors` is NaN or negative.
   const processors = Number(quota) / Number(period);
   return processors > 0 ? processors : Number.POSITIVE_INFINITY;
 }

@@ -3,7 +3,7 @@ export class Readiness {
   readonly #sources: (() => readonly string[])[] = [];
   readonly #listeners: (() => void)[] = [];
 
-  /** Adds a function that returns reasons why the gateway is not ready. It returns an empty list if it has none. */
+  /** Adds a function that returns reasons why the gateway is not ready, or an empty list. */
   add(reasons: () => readonly string[]): void {
     this.#sources.push(reasons);
   }

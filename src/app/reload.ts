@@ -55,7 +55,7 @@ export class Reloading {
   #running: Config;
   #generation = 1;
   #current: Promise<ReloadOutcome> | undefined;
-  /** The next reload. It starts when the current reload ends. All calls of `reload` before that share it. */
+  /** The reload that starts when the current one ends. All calls of `reload` during the current reload share it. */
   #next: Promise<ReloadOutcome> | undefined;
 
   constructor(config: Config, parts: ReloadParts) {
@@ -140,8 +140,8 @@ export class Reloading {
 }
 
 /**
- * Adds the names of the changed settings that need a restart. A reload does not change these settings. Their old values may be
- * the reason why a rule is broken.
+ * Adds to `problems` the names of the changed settings that need a restart. A reload keeps the old values of these settings. An
+ * old value may be the cause of a problem.
  */
 function withHint(problems: readonly string[], { needRestart }: Reload): string[] {
   return needRestart.length === 0 ? [...problems] : [...problems, `these changes need a restart: ${needRestart.join(", ")}`];

@@ -21,7 +21,7 @@ interface RpcServerParts {
 /** Minimum size of a response that is compressed, in bytes. Smaller responses are sent uncompressed. */
 const COMPRESS_BYTES_MIN = 1024;
 
-/** Builds the RPC layer with the gateway's limit on request sizes, its refusals and its call log. */
+/** Creates the RPC server. Sets its options that depend on the gateway, such as the maximum request size and the call log. */
 export function createRpcServer(config: Config, { methods, guard, clock, log, metrics }: RpcServerParts): RpcServer<Peer> {
   return new RpcServer(methods, {
     requestBytesMax: config["limits.request_bytes_max"],

@@ -28,7 +28,7 @@ export interface ServeOptions
 /** A gateway that another process can replace. */
 export interface ServedGateway {
   readonly gateway: ReplaceableGateway;
-  /** Reloads the configuration, and tells the service manager. Never rejects. */
+  /** Reloads the configuration, and reports the reload to the service manager. Never rejects. */
   reload(): Promise<ReloadOutcome>;
   /** Starts an upgrade. Resolves when the new process has taken over or has failed. */
   upgrade(): Promise<UpgradeOutcome>;

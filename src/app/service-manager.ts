@@ -2,7 +2,7 @@ import { messageOf } from "../core/cause.ts";
 import type { Log } from "../core/telemetry.ts";
 import { type NotifySocket, openNotifySocket } from "../transport/linux/notify-socket.ts";
 
-/** The variables that the service manager sets (sd_notify(3), sd_watchdog_enabled(3)). */
+/** The environment variables that the service manager sets (sd_notify(3), sd_watchdog_enabled(3)). */
 export interface ServiceVariables {
   /** NOTIFY_SOCKET: the address of the socket for messages to the service manager. */
   readonly notifySocket: string | undefined;

@@ -10,8 +10,8 @@ export function needsSharedMemory(config: Config): boolean {
 }
 
 /**
- * Memory that the processes of one gateway share. It contains stores, such as the reservations and the buckets. The processes
- * are a supervisor and its workers, and the predecessor and the successor of an upgrade.
+ * Memory that several processes of one gateway use. It contains stores, such as the reservations and the buckets. A supervisor
+ * shares the memory with its workers. At an upgrade, the predecessor shares it with the successor.
  */
 export class SharedMemory implements Disposable {
   readonly fd: number;
@@ -21,7 +21,7 @@ export class SharedMemory implements Disposable {
     this.fd = fd;
   }
 
-  /** Closes the fd. The mapped memory stays. */
+  /** Closes the fd. Memory that is already mapped stays mapped. */
   [Symbol.dispose](): void {
     closeSync(this.fd);
   }

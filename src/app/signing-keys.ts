@@ -26,7 +26,7 @@ export class SigningKeys implements ReloadPart {
   readonly #parts: SigningKeysParts;
   readonly #timer: Timer;
   #settings: Settings;
-  /** The monotonic time in ms at which each key was first published, by key id. -Infinity for keys that were used at the start. */
+  /** Maps a key id to the monotonic time at which the key was first published, in ms. -Infinity: published since the start. */
   readonly #publishedMs = new Map<string, number>();
 
   /** Throws `ConfigError` if a key cannot be read. */

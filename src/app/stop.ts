@@ -27,7 +27,7 @@ export interface StopParts {
   readonly drainListeners: (streams: number) => Promise<void>;
   /**
    * Set if a successor has taken over. `retire` closes the ports and leaves all connections open. `handOver` sends the kept
-   * answers to the successor. It is called when all calls are answered, or after `deadlineMs`.
+   * answers to the successor. `handOver` is called when all calls are answered, or after `deadlineMs`.
    */
   readonly succession?: { readonly retire: () => void; readonly handOver: () => Promise<void> } | undefined;
   /** Closes all parts of the gateway. */
@@ -39,15 +39,15 @@ export interface StopParts {
 }
 
 /**
- * Minimum time for which a process that was replaced serves its open connections, in ms. A client that sends a request within
- * this time learns that it must open another connection.
+ * Minimum time for which a process that was replaced serves its open connections, in ms. If a client sends a request within this
+ * time, the gateway tells it to open another connection (see `Listener.retire`).
  */
 const RETIREMENT_MS_MIN = 1000;
 
 /**
  * Stops the gateway in these steps:
  *
- * 1. For `drainMs`, the gateway is not ready. Everything still works.
+ * 1. For `drainMs`, the gateway reports that it is not ready, but everything still works.
  * 2. For `spreadMs`, the streams end with SHUTTING_DOWN, one after the other. Commands still work.
  * 3. New calls are refused. Running calls are answered, for at most `deadlineMs`.
  * 4. Everything is closed.
@@ -89,8 +89,8 @@ export class Stop {
   /**
    * Stops this process after its successor has taken over. New connections go to the successor.
    *
-   * Calls on open connections are still answered. New streams on open connections are refused when `spread` has ended
-   * and `RETIREMENT_MS_MIN` has passed.
+   * Calls on open connections are still answered. New streams on open connections are refused when the open streams have
+   * ended and `RETIREMENT_MS_MIN` has passed.
    */
   async #replace(
     { settings, hub, drainListeners, close, readiness, clock, sleep, log }: StopParts,

@@ -23,8 +23,8 @@ export interface Succession {
 const CHECK_MS = 20;
 
 /**
- * Returns the configuration with the ports of the predecessor. The predecessor still has its ports open, so this process opens
- * them with SO_REUSEPORT. A configured port 0 is replaced by the port of the predecessor.
+ * Returns the configuration with two changes. The listeners use SO_REUSEPORT, because the predecessor still has its ports open. A
+ * configured port 0 is replaced by the port of the predecessor.
  */
 export function inheritPorts(config: GatewayConfig, succession: Succession | undefined): GatewayConfig {
   if (succession === undefined) return config;

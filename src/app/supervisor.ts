@@ -109,8 +109,8 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Repla
     random: Math.random,
   });
   undo.defer(() => pool.close());
-  // Each message adds one entry to the revocation log of each worker. The supervisor's log has already got the same entry. So
-  // all logs stay at the same position (`mark`).
+  // Each `revoke` and each `revocations lost` message adds one entry to the revocation logs of the workers. The supervisor's log
+  // already has the same entry. So all logs stay at the same position (`mark`).
   revocations.join({
     revoke(revocation) {
       pool.broadcast({ type: "revoke", revocation, mark: revocations.mark() });

@@ -4,7 +4,6 @@ import type { Config } from "../config/schema.ts";
 /** Name of the only upstream if `backend.url` is set instead of `upstreams`. */
 const ONLY_UPSTREAM = "backend";
 
-/** Converts the configuration to the options of the upstreams. */
 export function upstreamSettings(config: Config): UpstreamSettings {
   const { "backend.url": url, upstreams, "workers.count": count } = config;
   // If the gateway has several workers, `serve` has replaced `auto` by their number.

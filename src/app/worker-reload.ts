@@ -9,13 +9,13 @@ export interface WorkerReloadParts {
   readonly failed: (problem: string) => void;
 }
 
-/** Reloads the configuration of a worker. First, each worker prepares the configuration. Then the supervisor lets all commit. */
+/** Reloads the configuration of a worker. First, all workers prepare the new one. Then the supervisor tells them to apply it. */
 export class WorkerReload {
   readonly #own: WorkerReloadParts;
   /** The parts that use the configuration; `undefined` until the worker has started. */
   #parts: readonly ReloadPart[] | undefined;
   #prepared: { readonly id: number; readonly commit: Commit } | undefined;
-  /** Messages that arrived before `start`. */
+  /** The work for messages that arrived before `start`. */
   readonly #early: (() => Promise<void>)[] = [];
   #last = Promise.resolve();
 
@@ -52,7 +52,7 @@ export class WorkerReload {
     });
   }
 
-  /** Runs the messages one after the other, in the order of their arrival. */
+  /** Runs the work for each message after the work for the previous message has ended. */
   #queue(work: () => Promise<void>): void {
     if (this.#parts === undefined) this.#early.push(work);
     else this.#last = this.#last.then(work);

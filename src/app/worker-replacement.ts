@@ -3,7 +3,7 @@ import type { Log } from "../core/telemetry.ts";
 import type { UpgradeOutcome } from "../core/upgrade.ts";
 
 export interface WorkerReplacementParts {
-  /** Replaces all workers, one after the other. Resolves to their number. `undefined` if the gateway has no workers. */
+  /** Replaces all workers, one after the other. Resolves to the number of workers. `undefined` if the gateway has no workers. */
   readonly replace: (() => Promise<number>) | undefined;
   /** Returns the reason why the workers must not be replaced now. Returns `undefined` if there is none. */
   readonly obstacle: () => string | undefined;
@@ -22,7 +22,7 @@ export class WorkerReplacement {
     this.#parts = parts;
   }
 
-  /** The reason to refuse a reload or an upgrade while the workers are being replaced. Otherwise `undefined`. */
+  /** While the workers are being replaced: the reason to refuse a reload or an upgrade. Otherwise: `undefined`. */
   get activity(): string | undefined {
     return this.#isRunning ? "workers are being replaced" : undefined;
   }

@@ -36,7 +36,7 @@ export class ConnectionNotes {
     this.#end();
   }
 
-  /** Returns the message of the failure without the advice at its end. The advice applies only after the command has ended. */
+  /** Returns the message of the failure without the advice at its end, because the command reconnects without the user's help. */
   #textOf(error: unknown): string {
     const { profile, url } = this.#context;
     try {

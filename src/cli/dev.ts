@@ -81,7 +81,7 @@ interface StarterParts {
   readonly backend: DevBackend;
   readonly log: Log;
   readonly metrics: GatewayMetrics;
-  /** The files of the playground; `undefined` if it is off. */
+  /** The files of the playground. `undefined` if the playground is off. */
   readonly page: readonly PageFile[] | undefined;
 }
 

@@ -8,7 +8,7 @@ import { printable } from "./output/printable.ts";
 const TYPE_CHARS = 22;
 const AUDIENCE_CHARS = 8;
 
-/** Prints events: a table for people, JSON lines for programs. */
+/** Prints events: as a table on a terminal, otherwise as JSON lines. */
 export class EventPrinter {
   readonly #output: Output;
   #hasHeading = false;
@@ -55,7 +55,7 @@ function isJson({ payload, payloadBytes }: SubscriptionEvent): boolean {
   return payload !== undefined || payloadBytes.byteLength === 0;
 }
 
-/** The payload on one line: JSON, `null` if it is empty, or base64 in a JSON string if it is not JSON. */
+/** Returns the payload as JSON on one line. An empty payload is `null`. A payload that is not JSON is a string of base64. */
 function payloadText({ payload, payloadBytes }: SubscriptionEvent): string {
   if (payloadBytes.byteLength === 0) return "null";
   const text = payload === undefined ? undefined : utf8Text(payloadBytes);

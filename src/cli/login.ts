@@ -94,7 +94,7 @@ function metadataOf(values: readonly string[]): Readonly<Record<string, string>>
   return entries.length === 0 ? undefined : Object.fromEntries(entries);
 }
 
-/** Sends the e-mail with the code, and stores the challenge in the profile. */
+/** Requests an e-mail with a code, and stores the challenge in the profile. */
 async function start(context: ClientContext, request: LoginRequest, email: string): Promise<PendingLogin> {
   const { metadata } = request;
   const { profile, fetch, signal } = context;
@@ -105,7 +105,7 @@ async function start(context: ClientContext, request: LoginRequest, email: strin
   return pending;
 }
 
-/** Returns the login whose challenge id `--challenge` contains. Default: the login that the last `--email` started. */
+/** Returns the login with the challenge id in `--challenge`. Without `--challenge`, returns the login that `--email` started. */
 async function pendingOf(context: ClientContext, args: Arguments): Promise<PendingLogin> {
   const stored = await context.profile.pendingLogin();
   const challengeId = args.value("challenge") ?? stored?.challengeId;

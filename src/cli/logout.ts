@@ -26,7 +26,7 @@ export function run(args: readonly string[]): Promise<number> {
   });
 }
 
-/** Returns a `PrivateFileError`, so that `logout` also deletes a login file that cannot be used. Throws any other error. */
+/** Returns `error` if it is a `PrivateFileError`: `logout` then deletes the unusable login file. Throws any other error. */
 function problemOf(error: unknown): PrivateFileError {
   if (error instanceof PrivateFileError) return error;
   throw error;

@@ -12,7 +12,7 @@ export function writeNew(path: string, content: string): void {
   }
 }
 
-/** Throws `CommandFailure` if the file exists. Here, a symbolic link that leads nowhere is no file. */
+/** Throws `CommandFailure` if the file exists. A symbolic link whose target is missing does not count as a file. */
 export function requireNew(path: string): void {
   if (existsSync(path)) throw alreadyExists(path);
 }

@@ -8,9 +8,9 @@ import { UsageError } from "./arguments/usage-error.ts";
 const BYTES_MAX = 64 * 1024 * 1024;
 
 /**
- * Reads the payload of the command `sallyport call`. The payload is the argument itself, the content of a file (`@FILE`), or
- * standard input (`-`). Rejects with `UsageError` if the payload is too large, cannot be read, or is not JSON. With `isRaw`, a
- * payload need not be JSON.
+ * Reads a payload. `argument` is the payload, or `@FILE` for the content of a file, or `-` for standard input. Without
+ * `argument`, the payload is empty. Rejects with `UsageError` if the payload is too large or cannot be read. Unless `isRaw` is
+ * true, also rejects if the payload is not JSON.
  */
 export async function readPayload(argument: string | undefined, isRaw: boolean, signal: AbortSignal): Promise<Uint8Array> {
   if (argument === undefined) return new Uint8Array();

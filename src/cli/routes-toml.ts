@@ -39,7 +39,7 @@ export function shownOperation({ method, path, operationId }: OperationName): st
   return printableLine(`${method} ${path}${operationId === undefined ? "" : ` (${operationId})`}`);
 }
 
-/** Returns one line: the place of a left-out part of a schema, and the reason. */
+/** Returns the JSON pointer of a schema part that was left out, and the reason, on one line. */
 export function shownLoss({ pointer, reason }: Loss): string {
   return printableLine(`${pointer}: ${reason}`);
 }

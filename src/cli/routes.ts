@@ -14,7 +14,7 @@ export const HELP = helpOf(ROUTES);
 const OF_PRINT = ["json", "config", "set"];
 const OF_IMPORT = ["out", "schemas", "tag", "path", "base-path"];
 
-/** `sallyport routes`: prints the route table, or imports one. */
+/** `sallyport routes`: prints the route table, or imports routes from an OpenAPI document. */
 export async function run(args: readonly string[]): Promise<number> {
   try {
     return await runAction(parseArguments(ROUTES, args), new Output(clientEnvironment()));

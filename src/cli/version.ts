@@ -1,6 +1,6 @@
 import project from "../../package.json" with { type: "json" };
 
-/** The commit that `bun run build` compiles in. Undefined if the sources run without a build. */
+/** The commit of the sources. `bun run build` sets it. Undefined if the sources run without a build. */
 declare const BUILD_COMMIT: string | undefined;
 
 export const HELP = `usage: sallyport version

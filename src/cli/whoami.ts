@@ -37,8 +37,8 @@ async function localFields({ profile }: ClientContext, { login, url }: Session):
 }
 
 /**
- * Opens an event stream and reads its first event, which contains the user id and the gateway's time. Every session may open a
- * stream. A stream changes nothing at the gateway.
+ * Opens an event stream and reads its first event, which contains the user id and the gateway's time. A stream is used because
+ * every session may open one, and because a stream changes nothing at the gateway.
  */
 async function remoteFields(context: ClientContext, { client, url }: Session): Promise<RecordFields> {
   const { trace, fetch } = context;

@@ -13,8 +13,8 @@ export async function readBody(response: Response, bytesMax: number): Promise<Ui
 }
 
 /**
- * Yields the chunks of a body. Cancels the body if the iteration ends early. Some browsers cannot iterate over a
- * `ReadableStream` directly.
+ * Yields the chunks of a body. Cancels the body if the iteration ends early. This function exists because some browsers cannot
+ * iterate over a `ReadableStream`.
  */
 export async function* chunksOf(body: ReadableStream<Uint8Array> | null): AsyncGenerator<Uint8Array, void, undefined> {
   const reader = body?.getReader();

@@ -26,7 +26,7 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.byteLength === b.byteLength && a.every((byte, at) => byte === b[at]);
 }
 
-/** Copies the bytes into a new ArrayBuffer. WebCrypto does not accept bytes in a SharedArrayBuffer. */
+/** Copies the bytes into a new ArrayBuffer, because WebCrypto does not accept bytes in a SharedArrayBuffer. */
 export function copyOf(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return new Uint8Array(bytes);
 }

@@ -115,8 +115,8 @@ export class SallyportClient {
   }
 
   /**
-   * Gets the events after `resumeAfter` with one call, which waits for the first event. Use it in networks in which streams do
-   * not work.
+   * Gets the events after `resumeAfter` with one call. If there are no events yet, the gateway waits for one, for at most
+   * `waitMs`. Use this method in networks in which streams do not work.
    *
    * The first returned event is `gateway.server_time`. Pass the `eventId` of the last event to the next call.
    */
@@ -134,7 +134,7 @@ export class SallyportClient {
     return this.#calls.execute(request, options);
   }
 
-  /** Sends a signed subscription unchanged and verifies the events. The message type of the request is `gateway.subscribe`. */
+  /** Sends a signed subscription unchanged and verifies the events. Its message type must be `gateway.subscribe`. */
   subscribeSigned(request: SignedRequest, options: StreamOptions = {}): EventStream {
     return this.#calls.subscribe(request, options);
   }

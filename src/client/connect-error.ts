@@ -8,7 +8,7 @@ const CODES: ReadonlyMap<string | undefined, Code> = new Map(
   Array.from({ length: Code.Unauthenticated }, (_, at) => [codeName(at + 1), at + 1]),
 );
 
-/** Error codes by HTTP status: Connect, "HTTP to Error Code". */
+/** The error code for each HTTP status (Connect, "HTTP to Error Code"). */
 const HTTP_CODES: Readonly<Record<number, Code>> = {
   400: Code.Internal,
   401: Code.Unauthenticated,

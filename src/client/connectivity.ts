@@ -1,4 +1,4 @@
-/** `offline`: the network was lost. `online`: it is back. `visible`: the page is visible again, or the device woke up. */
+/** `offline`: the network is lost. `online`: the network is back. `visible`: the page is visible again, or the device woke up. */
 export type ConnectivityChange = "offline" | "online" | "visible";
 
 /** Tells whether the device has a network. A subscription pauses while the device has none. */

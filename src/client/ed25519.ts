@@ -78,8 +78,8 @@ const SMALL_ORDER_Y: ReadonlySet<string> = new Set([
 const NOT_CANONICAL_Y = /^(?:e[d-f]|f.)f{60}7f$/;
 
 /**
- * Returns true if every signature by this key must be rejected. The key then has a small order, is not canonical (RFC 8032
- * 5.1.3), or is not 32 bytes long. Anybody can forge signatures for a key of small order.
+ * Returns true if the key has a small order, is not canonical (RFC 8032 5.1.3), or is not 32 bytes long. Every signature by such
+ * a key must be rejected. Anybody can forge signatures for a key of small order.
  */
 export function isWeakPublicKey(raw: Uint8Array): boolean {
   if (raw.byteLength !== PUBLIC_KEY_BYTES) return true;
@@ -95,7 +95,7 @@ async function unlessUnsupported<T>(call: () => Promise<T> | undefined): Promise
     return await call();
   } catch {
     // Runtimes report an unknown algorithm by different errors, so every error counts as unsupported.
-    // If the bytes of the key are invalid, @noble/ed25519, which is tried next, rejects them too.
+    // The caller then tries @noble/ed25519, which also rejects an invalid key.
     return undefined;
   }
 }

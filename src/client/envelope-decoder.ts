@@ -10,7 +10,7 @@ export interface StreamEnvelope {
 
 const HEAD_BYTES = 5;
 
-/** Splits the bytes of a stream into messages: a byte of flags, the length as 32-bit big-endian number, and the data. */
+/** Splits the bytes of a stream into messages. A message has one byte of flags, a 32-bit big-endian length, and the data. */
 export class EnvelopeDecoder {
   readonly #dataBytesMax: number;
   #chunks: Uint8Array[] = [];

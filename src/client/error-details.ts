@@ -42,7 +42,7 @@ function detailsOf<T>({ details }: ConnectError, type: string, decode: (bytes: U
   return details.flatMap((detail) => {
     try {
       if ("type" in detail) return detail.type === type ? [decode(detail.value)] : [];
-      // A transport or an interceptor in this process created the error. Its details are not encoded yet.
+      // This detail is not encoded, because a transport or an interceptor in this process created the error.
       const { desc, value } = detail;
       return desc.typeName === type ? [decode(toBinary(desc, create(desc, value)))] : [];
     } catch {

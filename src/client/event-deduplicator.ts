@@ -5,8 +5,8 @@ import { RecentMap } from "./recent-map.ts";
 /** Minimum number of remembered events. A remembered event uses a few hundred bytes. */
 const EVENTS_MIN = 4096;
 /**
- * Maximum difference between the clocks of two gateways, in ms. If a gateway's clock is slow, the timestamps of its new events can
- * be up to this much before the start of the stream.
+ * Maximum assumed difference between the clocks of two gateways, in ms. If a gateway's clock is slow, a new event can have a
+ * timestamp before the start of the stream, by at most this difference.
  */
 const CLOCK_SKEW_MS = 60_000;
 
@@ -32,7 +32,10 @@ export class EventDeduplicator {
     return new StreamFilter(this, lastDropped);
   }
 
-  /** Returns the place of an event in the order of delivery, from 1. Returns `undefined` if the event is not remembered. */
+  /**
+   * Returns the place of an event in the order of delivery, from 1. Returns `undefined` if the event is not remembered.
+   * `content` consists of the audience, the type, the payload hash and the id of the event.
+   */
   orderOf(content: string): number | undefined {
     return this.#orderByContent.get(content);
   }
@@ -44,7 +47,7 @@ export class EventDeduplicator {
   }
 }
 
-/** Drops replayed events in one stream. If several streams are open at the same time, each of them delivers the event once. */
+/** Drops replayed events in one stream. If an event arrives in several open streams, each of them delivers it once. */
 export class StreamFilter {
   readonly #deduplicator: EventDeduplicator;
   readonly #lastDropped: number;

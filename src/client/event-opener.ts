@@ -7,7 +7,7 @@ import type { RequestSigner, SignedRequest } from "./request-signer.ts";
 import { type EventStream, type SignedCalls, TIMEOUT_MS } from "./signed-calls.ts";
 import type { VerifiedEvent } from "./verify.ts";
 
-/** Default of FetchEvents' `wait_ms`: proto/README.md, "FetchEvents". */
+/** The gateway's default for the field `wait_ms`: proto/README.md, "FetchEvents". */
 const WAIT_MS = 25_000;
 
 /** Signs requests for events and sends them. Sets the clock from the signed events that arrive. */

@@ -47,8 +47,8 @@ export class EventProgress {
   }
 
   /**
-   * Call this before each stream. If the last stream ended before its resync was delivered, the position has not moved. The new
-   * stream then resumes from the same position.
+   * Call this before each stream. Discards the resync that the last stream did not deliver, if any. No event is lost, because
+   * the new stream resumes from the same position.
    */
   beginStream(): void {
     this.#unresumed = undefined;
@@ -59,8 +59,9 @@ export class EventProgress {
    * Takes the next event of the stream. Returns the events to deliver:
    * - `undefined` if the event is a duplicate or a replay.
    * - An empty list for the first event of a stream that did not resume.
-   * - A resync, then the event, for the second event of a stream that did not resume.
-   * - Only the event, in all other cases and if the event itself is a resync.
+   * - A resync, then the event, for the second event of a stream that did not resume. If this event is itself a resync, only the
+   *   event.
+   * - Only the event, in all other cases.
    */
   accept(event: VerifiedEvent): SubscriptionEvent[] | undefined {
     const content = contentOf(event);

@@ -153,7 +153,7 @@ export class EventQueue implements Subscription {
 
   #push(event: SubscriptionEvent, isWanted: boolean): boolean {
     const last = this.#events.at(-1);
-    // A gateway event that the app does not want is kept only for its position. Of several such events in a row, the last is kept.
+    // A gateway event that the app does not want is kept only for its position. Of such events in a row, only the last is kept.
     if (!isWanted && last !== undefined && !this.#isWanted(last)) this.#events.pop();
     else if (this.#events.length >= EVENTS_MAX || (this.#bytes > 0 && this.#bytes + bytesOf(event) > BYTES_MAX)) return false;
     else if (isWanted) this.#bytes += bytesOf(event);
@@ -173,7 +173,7 @@ export class EventQueue implements Subscription {
 }
 
 function bytesOf({ payloadBytes }: SubscriptionEvent): number {
-  // The payload is held as bytes and as JSON.
+  // The payload counts twice, because it is held as bytes and as JSON.
   return 2 * payloadBytes.byteLength + OVERHEAD_BYTES;
 }
 

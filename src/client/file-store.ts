@@ -18,7 +18,8 @@ const FORMAT = "sallyport-credentials-1";
  * The file has mode 600. A missing folder is created with mode 700. The file is replaced atomically: a crash leaves the old or
  * the new file.
  *
- * `load` and `save` reject with a `KeyStoreError` of code `store_unsafe` in these cases. On Windows, only the first is checked:
+ * `load` and `save` reject with a `KeyStoreError` of code `store_unsafe` in these cases. On Windows, only the first case is
+ * checked:
  * - The file is not a regular file, or its folder is not a folder.
  * - The file is a symbolic link.
  * - The file belongs to another user, or other users have any permission for it.

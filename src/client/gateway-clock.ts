@@ -15,7 +15,7 @@ export interface ServerTime {
   readonly nowMs: number;
   /** The gateway's setting `freshness.window_ms`. */
   readonly freshnessWindowMs: number | undefined;
-  /** A time in Unix ms. Since this time, the gateway refuses every request with an earlier timestamp. */
+  /** A time in Unix ms. From this time on, the gateway refuses every request whose timestamp is before this time. */
   readonly admitsSinceMs: number;
 }
 

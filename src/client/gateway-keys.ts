@@ -8,7 +8,7 @@ import { type Fetch, getJson } from "./rest.ts";
 /** The result of a signature check. `key_unknown`: the key source has no key with this id. */
 export type SignatureVerdict = "valid" | "invalid" | "key_unknown";
 
-/** A source of the gateway's public keys. Use `GatewayKeys`, or implement it to pin or cache keys in another way. */
+/** A source of the gateway's public keys. Use `GatewayKeys`, or your own implementation to pin or cache keys in another way. */
 export interface GatewayKeySource {
   /** Verifies a 64-byte Ed25519 signature with the gateway's key `keyId`. Rejects if the keys cannot be fetched. */
   verify(keyId: string, message: Uint8Array, signature: Uint8Array): Promise<SignatureVerdict>;

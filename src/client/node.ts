@@ -1,5 +1,5 @@
 /**
- * What only Node and Bun have: a store of credentials in a file.
+ * The part of the client that needs Node or Bun: a credential store in a file.
  *
  * @module
  */

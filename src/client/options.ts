@@ -60,7 +60,7 @@ export interface OpenStreamOptions extends StreamOptions {
 }
 
 export interface FetchEventsOptions extends OpenStreamOptions {
-  /** How long the gateway waits for the first event, in ms: 0 to 25,000. Default: 25,000. */
+  /** How long the gateway waits for an event besides `gateway.server_time`, in ms: 0 to 25,000. Default: 25,000. */
   readonly waitMs?: number | undefined;
   /** Maximum number of events: 1 to 1000. The first event, `gateway.server_time`, does not count. Default: 100. */
   readonly eventsMax?: number | undefined;

@@ -40,8 +40,7 @@ export function retryPolicy(ofClient: RetryOptions | false | undefined, ofCall: 
 }
 
 /**
- * Returns true if another attempt may get the answer. This is so if the answer was lost or not trusted, or if the refusal may be
- * temporary.
+ * Returns true if another attempt may get the answer: the answer was lost or not trusted, or the refusal may be temporary.
  *
  * Each attempt is newly signed and has a new request id. `REQUEST_REPLAYED` therefore means that a copy of the request reached
  * the gateway first.
@@ -52,7 +51,7 @@ export function isWorthRetrying(error: unknown, signal: AbortSignal | undefined)
   return error.retryable || error instanceof RestError || error.reason === "REQUEST_REPLAYED" || error.code === "canceled";
 }
 
-/** Returns the delay after a failed attempt, in ms: the delay that the gateway asked for, plus full jitter. */
+/** Returns the delay after a failed attempt, in ms: the delay that the gateway asked for, plus a random delay (full jitter). */
 export function delayAfter(
   attempt: number,
   error: unknown,

@@ -17,7 +17,7 @@ class StreamGroup {
   readonly progress: EventProgress;
   readonly members = new Set<EventQueue>();
   source: Source | undefined;
-  /** The last event that all `members` have received. During a resync, `progress` is already at the event after the resync. */
+  /** The last event that all `members` have received. While a resync is delivered, `progress` is already at the next event. */
   delivered: StreamPosition | undefined;
   state: SubscriptionState = "connecting";
   detail: StateDetail = {};
@@ -47,7 +47,7 @@ class StreamGroup {
  */
 export class SharedStreams {
   readonly #createSource: CreateSource;
-  /** In order of creation. */
+  /** The groups in order of creation, because `#merge` keeps the oldest one. */
   readonly #groups = new Set<StreamGroup>();
 
   constructor(createSource: CreateSource) {

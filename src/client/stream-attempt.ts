@@ -12,11 +12,11 @@ export interface StreamEnd {
   readonly wasLive: boolean;
   /** True if the stream worked: a heartbeat or an event of the backend arrived, or the stream lasted longer than `PROVEN_MS`. */
   readonly isProven: boolean;
-  /** True if no event arrived in time. */
+  /** True if this client ended the stream because no event arrived in time. */
   readonly isSilent: boolean;
 }
 
-/** Takes an event. Returns false if the event is a duplicate. Duplicates do not show that the stream works. */
+/** Takes an event. Returns false if the event is a duplicate, because a duplicate does not show that the stream works. */
 export type TakeEvent = (event: VerifiedEvent) => boolean;
 
 /** A stream that lasted longer than this, in ms, counts as working, even if only its first event arrived. */

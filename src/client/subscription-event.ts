@@ -36,7 +36,7 @@ export type StreamTransport = "fetch" | "xhr" | "poll" | "tab";
 
 /** Why a subscription is in its state. */
 export interface StateDetail {
-  /** Why the last stream ended, in the states `waiting` and `ended`. Errors of the gateway are not signed. */
+  /** Why the last stream ended, in the states `waiting` and `ended`. The gateway does not sign errors: a proxy can forge them. */
   readonly error?: unknown;
   readonly transport?: StreamTransport | undefined;
 }

@@ -38,7 +38,7 @@ export interface Subscription extends AsyncIterableIterator<SubscriptionEvent, u
   readonly position: StreamPosition | undefined;
   /** Calls `handler` at each change of the state. Returns a function that removes the handler. */
   onState(handler: StateHandler): () => void;
-  /** Ends the iteration and frees everything. Events that wait in the queue are dropped. */
+  /** Ends the iteration. Drops the queued events. Closes the stream if no other subscription uses it. */
   close(): void;
 }
 

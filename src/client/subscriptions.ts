@@ -89,8 +89,8 @@ function positionOf(resumeAfter: string | StreamPosition | undefined): StreamPos
 }
 
 /**
- * Returns `undefined` outside of a browser page, or if the browser lacks Web Locks or BroadcastChannel. The stream is then not
- * shared.
+ * Returns the browser features with which tabs share a stream. Returns `undefined` outside of a browser page, or if the browser
+ * lacks Web Locks or BroadcastChannel.
  */
 function tabsOf(deviceSessionId: string) {
   const locks: LockManager | undefined = globalThis.navigator?.locks;

@@ -24,7 +24,7 @@ export type OpenFailure = "silent" | "failed";
 /** Number of failures in sequence after which the next transport is tried. One `silent` failure is already enough. */
 const FAILURES_MAX = 3;
 /**
- * Time after which the first transport is tried again, in ms. It doubles with each failure of the first transport, up to
+ * Time after which the first transport is tried again, in ms. If the first transport then fails again, the time doubles, up to
  * `RETRY_BETTER_MS_MAX`.
  */
 const RETRY_BETTER_MS = 10 * 60_000;

@@ -12,7 +12,7 @@ import type { SignedRequest } from "./request-signer.ts";
 export interface Evidence {
   /** The id of the gateway key that made the signature (RFC 7638 thumbprint). */
   readonly keyId: string;
-  /** When the gateway signed, in Unix ms. */
+  /** When the gateway signed the response or event, in Unix ms. */
   readonly timestampMs: number;
   /** The SHA-256 hash of the payload, 32 bytes. */
   readonly payloadHash: Uint8Array;

@@ -3,17 +3,16 @@ import { type DeviceKey, generateExportableDeviceKey, type KeyAlgorithm } from "
 import { type Subtle, systemSubtle } from "./ed25519.ts";
 import { SallyportError } from "./errors.ts";
 
-/** The parameters of WebCrypto for each algorithm of device keys. */
 const PARAMETERS = {
   EdDSA: { key: "Ed25519", signature: "Ed25519" },
   ES256: { key: { name: "ECDSA", namedCurve: "P-256" }, signature: { name: "ECDSA", hash: "SHA-256" } },
 } as const satisfies Record<KeyAlgorithm, { key: unknown; signature: unknown }>;
 
-/** A device key of WebCrypto. The private key cannot be exported: a script in the page can use it, and cannot copy it. */
+/** A device key of WebCrypto. The private key cannot be exported. So a script in the page can use the key, but not copy it. */
 export class WebCryptoDeviceKey implements DeviceKey {
   readonly algorithm: KeyAlgorithm;
   readonly publicKey: Uint8Array;
-  /** The private key. IndexedDB stores it without exporting it. */
+  /** The private key. IndexedDB can store this object, although the key cannot be exported. */
   readonly privateKey: CryptoKey;
 
   constructor(algorithm: KeyAlgorithm, publicKey: Uint8Array, privateKey: CryptoKey) {
@@ -44,7 +43,7 @@ export function generateDeviceKey(options: GenerateDeviceKeyOptions = {}): Promi
   return generateKeyBy(systemSubtle(), options);
 }
 
-/** Like `generateDeviceKey`, but with the given WebCrypto instead of that of the runtime. */
+/** Like `generateDeviceKey`, but uses `subtle` instead of the WebCrypto of the runtime. */
 export async function generateKeyBy(subtle: Subtle, options: GenerateDeviceKeyOptions): Promise<DeviceKey> {
   const { algorithms = ["EdDSA", "ES256"] } = options;
   for (const algorithm of algorithms) {
@@ -63,7 +62,7 @@ async function generateNative(algorithm: KeyAlgorithm, subtle: Subtle): Promise<
     const publicKey = new Uint8Array(await subtle.exportKey("raw", pair.publicKey));
     return new WebCryptoDeviceKey(algorithm, publicKey, pair.privateKey);
   } catch {
-    // Runtimes report an unsupported algorithm by different errors. So every error means that the algorithm is not supported.
+    // For an unsupported algorithm, runtimes throw different errors. So any error here means that the algorithm is not supported.
     return undefined;
   }
 }

@@ -2,8 +2,8 @@ const CAUSES_MAX = 8;
 const CHARS_MAX = 300;
 
 /**
- * Returns the message of the innermost cause of a failed `fetch`, in brackets, for the end of an error message. Node wraps the
- * system's error several times. Returns an empty text if no cause has a message.
+ * Returns why a `fetch` failed, as a text in brackets for the end of an error message. The text is the message of the innermost
+ * cause, because Node wraps the system's error several times. Returns an empty text if no cause has a message.
  */
 export function whyFetchFailed(error: unknown): string {
   let text = "";

@@ -3,11 +3,11 @@ import { deferred } from "./deferred.ts";
 
 /**
  * Maximum length of an answer, in characters. XMLHttpRequest keeps the whole answer in memory. So the client ends a longer
- * stream and resumes it. An event fits, because its payload has at most 1 MiB.
+ * stream and resumes it. An answer has room for any event, because an event's payload has at most 1 MiB.
  */
 const CHARS_MAX = 8 * 1024 * 1024;
 
-/** The body of the answer to one XMLHttpRequest, in base64, as it arrives. */
+/** One XMLHttpRequest. The body of its answer is base64, and is read while it arrives. */
 export class XhrBody {
   readonly #request = new XMLHttpRequest();
   #taken = 0;
@@ -42,7 +42,7 @@ export class XhrBody {
     this.#request.abort();
   }
 
-  /** Yields the text that has arrived, in pieces whose length is a multiple of 4. Throws if the request failed. */
+  /** Yields the body while it arrives, in pieces whose length is a multiple of 4. Throws if the request failed. */
   async *chunks(): AsyncGenerator<string, void, undefined> {
     for (;;) {
       const isDone = this.#isDone;

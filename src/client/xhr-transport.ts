@@ -9,7 +9,7 @@ import { XhrBody } from "./xhr-body.ts";
 
 /** Maximum size of one message, in bytes. A gateway sends payloads of at most 64 MiB. A hostile server could send more. */
 const MESSAGE_BYTES_MAX = 65 * 1024 * 1024;
-/** The flag of the frame that ends a stream: gRPC-Web, "Trailers". */
+/** The flag of the frame that ends a stream (gRPC-Web, "Trailers"). */
 const TRAILER_FLAG = 0x80;
 
 /**
@@ -52,8 +52,8 @@ async function* messagesOf<O extends DescMessage>(
         yield fromBinary(method.output, data);
       }
     }
-    // An answer that ends with an error before the first event can have no body. Its status is then in the response header (gRPC,
-    // "Trailers-Only").
+    // If the stream fails before its first event, the answer may lack a body. The response header then contains the status
+    // (gRPC, "Trailers-Only").
     throwStatus(fieldsOf(body.headers));
     throw new ConnectError("the stream was cut off", Code.Unavailable);
   } finally {

@@ -18,7 +18,7 @@ export type Decoded<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly problems: readonly ValueProblem[] };
 
-/** Returns the result for a raw value that is rejected as a whole. */
+/** Returns the result for a rejected raw value. `text` is its only problem, and concerns the whole value. */
 export function rejected(text: string): { readonly ok: false; readonly problems: readonly ValueProblem[] } {
   return { ok: false, problems: [{ at: [], text }] };
 }
@@ -30,7 +30,10 @@ export interface Decoder<T> {
   decode(raw: unknown): Decoded<T>;
   /** Converts the text of an environment variable or a flag to a raw value. Throws `ParseError`. */
   fromText(text: string): unknown;
-  /** A JSON Schema of the raw values, for editors. It accepts each value that `decode` accepts, and perhaps more. */
+  /**
+   * A JSON Schema of the raw values, for editors. It accepts each value that `decode` accepts. It may also accept values that
+   * `decode` rejects.
+   */
   readonly schema: JsonSchema;
   /** True if the decoder accepts an absent value. */
   readonly isOptional?: boolean;
@@ -89,7 +92,7 @@ export function hidden<T>(inner: Decoder<T>): Decoder<T> {
 }
 
 export interface ListOptions {
-  /** The plural noun for the items, for error messages. */
+  /** The plural noun for the items in error messages, such as "header names". */
   readonly plural: string;
   /** Minimum number of items. Default: 0. */
   readonly itemsMin?: number;
@@ -181,7 +184,7 @@ export function isObject(raw: unknown): raw is Readonly<Record<string, unknown>>
 }
 
 /**
- * Parses JSON. Throws `ParseError` for a duplicate key. Returns a text that is not JSON unchanged, so that the decoder reports
+ * Parses JSON. Throws `ParseError` for a duplicate key. If the text is not JSON, returns the text itself. The decoder then reports
  * a wrong type.
  */
 function fromJson(text: string): unknown {

@@ -5,7 +5,10 @@ import { isIP } from "node:net";
  * quotes a text that may be a secret.
  */
 
-/** Units that operators write after a number, by the unit of the setting. Each value is the factor to the setting's unit. */
+/**
+ * For each unit of a setting: the units that operators write after a number, with their factors. Example: in a setting with the
+ * unit `ms`, `5s` means 5 times 1000.
+ */
 const UNITS: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   ms: { ms: 1, s: 1000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 },
   seconds: { s: 1, m: 60, min: 60, h: 3600, d: 86_400 },
@@ -77,7 +80,7 @@ export function listenHint(raw: unknown): string | undefined {
   return /:\d+$/.test(text) || text === "" ? undefined : "add a colon and the port";
 }
 
-/** Matches a text that looks like an address with a prefix length or a netmask. */
+/** Matches a text that looks like an IP address, then a slash, then a prefix length or a netmask. */
 const BLOCK = /^([0-9A-Fa-f:.]+)\/([0-9.]+)$/;
 
 export function cidrHint(raw: unknown): string | undefined {

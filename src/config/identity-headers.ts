@@ -18,7 +18,7 @@ const headerName: Decoder<string> = decoder(
 
 const NOTE = "The gateway always sets the header itself, so a client cannot set or change the header.";
 
-/** The names of the headers that tell the backend who sends a command. */
+/** The settings for the names of the identity headers. The identity headers tell the backend who sends a call. */
 export const IDENTITY_HEADER_SETTINGS = {
   "backend.identity_headers.user_id": setting(
     headerName,
@@ -55,7 +55,7 @@ export const IDENTITY_HEADER_KEYS = [
   "backend.identity_headers.peer_address",
 ] as const satisfies readonly (keyof typeof IDENTITY_HEADER_SETTINGS)[];
 
-/** The default names, which the embedded backend reads. */
+/** The default name of each identity header, by setting. The embedded backend reads the headers with these names. */
 export const DEFAULT_IDENTITY_HEADERS = Object.fromEntries(
   IDENTITY_HEADER_KEYS.map((key) => [key, IDENTITY_HEADER_SETTINGS[key].default]),
 );

@@ -7,7 +7,7 @@ import type { Rule } from "./rule.ts";
  * Refuses routes that can make one of these backend calls:
  * - The session look-up, because it returns user ids and keys.
  * - The backend call of a public route with `identity` or `registers_key`. The budgets of the public route protect this call,
- *   and commands do not spend them.
+ *   but a command would not spend these budgets.
  */
 export const INTERNAL_CALL_RULE: Rule = {
   keys: ["routes", "public_routes", "backend.session_path"],
@@ -38,7 +38,7 @@ function segmentsOf(path: string): readonly string[] {
   return path.slice(1).split("/");
 }
 
-/** Replaces a variable in a target path, because a variable can have any text. */
+/** Stands for a variable in a target path, because a variable can have any text. */
 const ANY = Symbol("any");
 type Target = readonly (string | typeof ANY)[];
 

@@ -20,7 +20,7 @@ export class LineIndex {
     place.line ??= line;
   }
 
-  /** Returns the line of a value. If it is unknown, returns the line of the innermost enclosing value whose line is known. */
+  /** Returns the line of a value. If this line is unknown, returns that of the innermost enclosing value with a known line. */
   lineOf(path: ValuePath): number | undefined {
     let place: Place | undefined = this.#root;
     let line: number | undefined;

@@ -24,14 +24,14 @@ export interface ConfigSources {
   readonly overrides?: Partial<Config>;
   /** Called with the path of the configuration file if the file contains secret settings. */
   readonly onSecretFile?: (path: string) => void;
-  /** Additional rules of the running command, such as the settings that `serve` requires. */
+  /** Additional rules of the running command. Example: `serve` requires a signing key. */
   readonly rules?: readonly Rule[];
 }
 
 /** A configuration and the problems of its sources. Use the configuration only if there are no problems. */
 export interface Resolution {
   readonly config: Config;
-  /** The values that take effect, with their sources. Contains only settings of the file, the environment and the flags. */
+  /** The raw values that take effect, with their sources. Defaults and `overrides` have no entry. */
   readonly settings: ReadonlyMap<ConfigKey, RawSetting>;
   readonly problems: readonly string[];
 }
@@ -74,7 +74,7 @@ export function resolveConfig(sources: ConfigSources = {}): Resolution {
     ...environment.problems,
     ...flags.problems,
     ...decoded.problems,
-    // If `backend.route_prefixes` is invalid, `config` has the default prefixes. With them, valid routes could be reported too.
+    // If `backend.route_prefixes` is invalid, `config` has the default prefixes. A check against these could reject valid routes.
     ...(failed.has("backend.route_prefixes") ? [] : prefixProblems(settingOf("routes"), config["backend.route_prefixes"])),
     ...schemas.problems,
     // A source that could not be read may contain the settings that a rule would report as missing. So the rules are skipped.
@@ -85,7 +85,7 @@ export function resolveConfig(sources: ConfigSources = {}): Resolution {
 
 interface DecodedValues {
   readonly values: ReadonlyMap<ConfigKey, unknown>;
-  /** The source of each value. */
+  /** The raw value and the source of each value in `values`. */
   readonly settings: ReadonlyMap<ConfigKey, RawSetting>;
   /** The settings with at least one rejected value. */
   readonly failed: ReadonlySet<ConfigKey>;

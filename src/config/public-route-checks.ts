@@ -2,7 +2,7 @@ import { PathPattern } from "../core/path-pattern.ts";
 import { hasBody, KEY_FIELDS, type PublicRouteEntry, readFieldRule } from "../core/public-routes.ts";
 import type { ValueProblem } from "./decoder.ts";
 
-/** Returns the conflicts between the fields of one row. Each single field must be valid. */
+/** Returns the conflicts between the fields of one row. Call this only if each single field is valid. */
 export function rowProblems(row: PublicRouteEntry): readonly ValueProblem[] {
   return [...variableProblems(row), ...fieldProblems(row), ...queryProblems(row), ...identityProblems(row)];
 }
@@ -73,7 +73,7 @@ export interface Conflict extends ValueProblem {
   readonly index: number;
 }
 
-/** Returns the conflicts between rows. Each is reported at the later row. */
+/** Returns the conflicts between rows. Each conflict is reported at the later of its two rows. */
 export function conflictProblems(rows: readonly PublicRouteEntry[]): readonly Conflict[] {
   return rows.flatMap((row, index) =>
     rows.slice(0, index).flatMap((earlier, at) => {

@@ -27,10 +27,13 @@ export const ROW_BODY_BYTES_MAX = 64 * 1024;
 
 /** Matches the name of a row. It rejects upper-case letters, so that no two names differ only in case. */
 const NAME = /^[a-z][a-z0-9_.-]{0,39}$/;
-/** Names of other budgets. A row must not use them, because the RateLimit header fields identify a budget by its name. */
+/**
+ * Names of the shared budgets and of the failure budget. A row must not have one of these names, because the RateLimit header
+ * fields identify a budget by its name.
+ */
 const TAKEN: ReadonlySet<string> = new Set([...PUBLIC_CLASSES, ...IDENTITY_BUDGETS, "failures"]);
 const FIELD_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,39}$/;
-/** First segments of paths that the gateway serves itself, or that operators expect on the admin listener. */
+/** First segments that no row may use. The gateway serves such paths itself, or operators expect them on the admin listener. */
 const OWN_SEGMENTS: ReadonlySet<string> = new Set(["healthz", "metrics", "playground", "readyz", "revoke", "streams"]);
 const OWN_PATHS = [...OWN_SEGMENTS].map((segment) => `/${segment}`).join(", ");
 
@@ -148,7 +151,7 @@ export const publicRoutes: Decoder<readonly PublicRouteEntry[]> = {
   },
 };
 
-/** Adds to a problem the position of its row, and the name or the path of the row if one of them is valid. */
+/** Adds the position of the row to a problem. Also adds the name of the row, or else its path, if it is valid. */
 function inRow(raw: unknown, index: number, { at, text }: ValueProblem): ValueProblem {
   const { name, path } = isObject(raw) ? raw : {};
   const known = [name, path].find((each) => typeof each === "string" && (NAME.test(each) || isPattern(each)));

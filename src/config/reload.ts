@@ -3,7 +3,6 @@ import { heldKeys, isReloadable } from "./reloadable.ts";
 import { rowChanges } from "./row-changes.ts";
 import { CONFIG_KEYS, type Config, type ConfigKey } from "./schema.ts";
 
-/** The result of a configuration reload. */
 export interface Reload {
   /** The running configuration, with the reloadable settings taken from the new configuration. */
   readonly merged: Config;
@@ -15,7 +14,7 @@ export interface Reload {
   readonly needRestart: readonly ConfigKey[];
 }
 
-/** Returns `running` with the reloadable settings of `next`, what this changes, and what needs a restart. */
+/** Merges the reloadable settings of `next` into `running`. Also returns what changes, and what needs a restart. */
 export function mergeReload(running: Config, next: Config): Reload {
   const held = heldKeys(running, next);
   const applied = CONFIG_KEYS.filter((key) => isReloadable(key) && !held.has(key));

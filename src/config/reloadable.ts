@@ -41,8 +41,9 @@ const TLS_FILES: readonly ConfigKey[] = ["tls.certificate_file", "tls.key_file",
 /**
  * Returns the reloadable settings whose change from `running` to `next` still needs a restart:
  *
- * - A listener cannot turn TLS or client certificates on or off while it runs.
- * - With TLS and `edge.grpc = same-port`, the listener reads PROXY headers only if it started with trusted proxies.
+ * - The TLS files, if one is added or removed. A running listener cannot turn TLS or client certificates on or off.
+ * - `trusted_proxies` with TLS and `edge.grpc = same-port`, if the list becomes empty or is no longer empty. The listener reads
+ *   PROXY headers only if it started with trusted proxies.
  */
 export function heldKeys(running: Config, next: Config): ReadonlySet<ConfigKey> {
   const held = new Set<ConfigKey>();

@@ -12,8 +12,9 @@ export const VERB_NAMES: readonly Verb[] = ["get", "put", "post", "patch", "dele
 export const CALL_FIELDS = ["path", ...VERB_NAMES] as const;
 
 /**
- * Returns a problem unless the fields of a route give its method once and its path once. `raw` is the route as it is written.
- * With `hasOthers`, missing fields are not reported: another reported problem, such as a misspelt field, may be the cause.
+ * Returns a problem if a route does not give its method and its path exactly once. `raw` is the route as it is written.
+ *
+ * `hasOthers`: the route has other problems. Missing fields are then not reported, because a misspelt field may be the cause.
  */
 export function problemOfCall(raw: Readonly<Record<string, unknown>>, hasOthers: boolean): ValueProblem | undefined {
   const isGiven = (name: string) => raw[name] !== undefined && raw[name] !== null;
@@ -54,8 +55,8 @@ function callOf(written: WrittenRoute): Call {
 }
 
 /**
- * Converts a route to method and path. With a field of google.api.http, the default of `body` is no body. For the default with
- * `method` and `path`, see `RouteConfig.body`.
+ * Converts a route to method and path. A route with a field of google.api.http, such as `get`, has no body by default, unless
+ * its payload is raw. Every other route has the default of `RouteConfig.body`.
  */
 function normalized(written: WrittenRoute, { method, path, field }: Call): RouteConfig {
   const { get: _get, put: _put, post: _post, patch: _patch, delete: _delete, method: _method, path: _path, ...rest } = written;

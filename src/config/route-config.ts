@@ -21,10 +21,7 @@ export type RouteConfig = {
   readonly response_body?: string | undefined;
   /** The JSON Schema of the payload: a file, relative to the folder of the configuration file. Default: any payload. */
   readonly schema?: string | undefined;
-  /**
-   * The schema in the file `schema`, together with everything that it refers to. The gateway reads it when it reads the
-   * configuration.
-   */
+  /** The schema in the file `schema`, and all schemas that it refers to. They are read together with the configuration. */
   readonly schema_document?: FlatSchema | undefined;
   /** Form of the payload: `json`, or `raw` for any bytes. Raw bytes become the body unchanged. Default: `json`. */
   readonly request?: PayloadForm | undefined;

@@ -3,8 +3,8 @@ import type { ValueProblem } from "./decoder.ts";
 import type { RouteConfig } from "./route-config.ts";
 
 /**
- * Returns the problems between routes: a message type that occurs twice, or two routes that map the payload to the same call in
- * different ways.
+ * Returns the conflicts between routes. A conflict is a message type that occurs twice, or two routes with the same backend call
+ * that map the payload in different ways.
  */
 export function tableProblems(routes: readonly RouteConfig[]): readonly ValueProblem[] {
   const types = new Set<string>();
@@ -50,8 +50,8 @@ function mapping(route: RouteConfig): string {
 }
 
 /**
- * Returns the values that determine which fields of a JSON payload are the body, and whether the query may contain objects
- * (`isQueryNested`).
+ * Returns two values: which fields of a JSON payload are the body, and whether the query may contain objects. The second value is
+ * left out if no field goes into the query.
  */
 function fieldMapping(route: RouteConfig): readonly unknown[] {
   const effective = effectiveBody(route);

@@ -6,8 +6,8 @@ import { originOf, type RawSetting } from "./source.ts";
 import { keyShown } from "./value-path.ts";
 
 /**
- * Returns a problem for each route whose path is not below one of `backend.route_prefixes`. Reads the routes as they are
- * written, so that a route with another problem is checked too.
+ * Returns a problem for each route whose path is below none of `backend.route_prefixes`. Reads the routes as they are written,
+ * so that a route with another problem is checked too.
  */
 export function prefixProblems(routes: RawSetting | undefined, prefixes: readonly string[]): readonly string[] {
   if (routes === undefined || !Array.isArray(routes.raw)) return [];

@@ -24,9 +24,12 @@ export interface ReportedRoute {
   /** Maximum size of the payload of a route, or of the body of a public route, in bytes. */
   readonly request_bytes_max: number;
   readonly response_bytes_max: number;
-  /** The route's own budget; `undefined` if it has none. For a public route without an own budget, its class: `public_auth`, … */
+  /**
+   * A route: its own budget, or `undefined` if it has none. A public route: its own budget, or the name of the shared budget that
+   * applies, such as `public_auth`.
+   */
   readonly budget: unknown;
-  /** The fields of the route that no other member of the report shows, as they are written. */
+  /** The fields of the route that the report does not show elsewhere, as they are written. */
   readonly options: Readonly<Record<string, unknown>>;
   /** Where the route is written, such as `gateway.toml:12`. */
   readonly source: string;
@@ -40,7 +43,7 @@ export interface RouteReport {
   readonly public_routes: readonly ReportedRoute[];
 }
 
-/** Fields of a row that `ReportedRoute.options` omits, because another field of the report shows them. */
+/** Fields of a row that `ReportedRoute.options` omits, because the report shows them elsewhere. */
 const PLACED: ReadonlySet<string> = new Set([
   ...["message_type", "name", "method", "backend_path", "body", "response_body", "fields", "budget", "class"],
   ...["request", "response", "request_content_type", "response_content_type"],

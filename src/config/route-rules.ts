@@ -21,8 +21,8 @@ export const ROUTE_RULES: readonly Rule[] = [
 ];
 
 /**
- * Refuses a route whose `field` exceeds `setting`. Other rules check `setting`, but not `field`. So an operator who needs a larger
- * `field` must raise `setting`.
+ * Refuses a route whose `field` exceeds `setting`. Other rules compare `setting` with related limits. Because no `field` is
+ * larger, these limits also fit each route.
  */
 function notAbove(
   field: "payload_bytes_max" | "response_bytes_max",

@@ -13,17 +13,16 @@ interface SchemaSources {
   /** The path of the configuration file. Its folder contains the schemas. `undefined`: the working directory contains them. */
   readonly file: string | undefined;
   readonly readFile: (path: string) => string;
-  /** The source of a setting. */
+  /** Returns the raw value of a setting and its source; `undefined` if the setting has its default. */
   readonly settingOf: (key: ConfigKey) => RawSetting | undefined;
 }
 
-/** A row of a route table. It may have a schema. */
 interface SchemaRow {
   readonly schema?: string | undefined;
   readonly schema_document?: FlatSchema | undefined;
 }
 
-/** Returns both route tables with the content of their schemas, and the problems of the schemas. */
+/** Returns `routes` and `public_routes` with the content of their schemas, and the problems of the schemas. */
 export function readSchemas(
   config: Config,
   { file, readFile, settingOf }: SchemaSources,

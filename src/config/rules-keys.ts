@@ -3,9 +3,9 @@ import type { Rule } from "./rule.ts";
 import type { Config } from "./schema.ts";
 
 /**
- * Returns the time until `keys.rotate_at`, in ms, if this time is shorter than `KEY_SET_AGE_MS_MAX`. Otherwise, returns
- * `undefined`. A client may cache the public keys for `KEY_SET_AGE_MS_MAX`. So if the rotation is so early, a client may not know a
- * new key yet.
+ * Returns the time until a future `keys.rotate_at`, in ms, if it is shorter than `KEY_SET_AGE_MS_MAX`. Otherwise, returns
+ * `undefined`. Clients may cache the public keys for `KEY_SET_AGE_MS_MAX`. So after such an early rotation, a client may not know
+ * the new key yet.
  */
 export function earlyRotationMs(config: Config, nowMs: number): number | undefined {
   const leftMs = Date.parse(config["keys.rotate_at"] ?? "") - nowMs;

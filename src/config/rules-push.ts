@@ -14,7 +14,7 @@ type Source = Config["push.source"];
 export interface UnusedSetting {
   readonly key: "history.checkpoint_file";
   readonly source: Source;
-  /** A clause for messages: it says what stores the events with this push source. */
+  /** What stores the events with this push source, as a clause for messages. */
   readonly instead: string;
 }
 
@@ -33,7 +33,7 @@ export function unusedSetting(config: Config): UnusedSetting | undefined {
   return { key: "history.checkpoint_file", source, instead: KEPT_BY[source] };
 }
 
-/** The rules between the settings of the push sources. */
+/** The rules about the settings of the push sources. */
 export const PUSH_RULES: readonly Rule[] = [
   only("push.url", ["feed"], "only the gRPC stream of the backend has a URL"),
   only("push.token", ["http", "redis"], "only the private listener takes a token"),

@@ -147,7 +147,7 @@ const BACKEND_RULES: readonly Rule[] = [
   },
 ];
 
-/** The settings that `serve` requires and that have no default: the URLs of the backend, and a signing key. */
+/** The rules about settings that `serve` requires and that have no default: the URLs of the backend, and a signing key. */
 export const SERVE_RULES: readonly Rule[] = [
   ...BACKEND_RULES,
   {
@@ -162,7 +162,7 @@ export const SERVE_RULES: readonly Rule[] = [
 interface RuleInput {
   /** The settings with a rejected value. A rule about one of them is skipped. */
   readonly failed: ReadonlySet<ConfigKey>;
-  /** The source of each setting. */
+  /** The raw value and the source of each setting that does not have its default. */
   readonly settings: ReadonlyMap<ConfigKey, RawSetting>;
 }
 

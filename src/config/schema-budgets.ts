@@ -54,7 +54,7 @@ const PUBLIC_MISC: Limited = {
   noun: "requests for public keys",
   predicate: "are accepted from one client address",
   unit: "requests",
-  more: `The gateway serves its public keys at \`GET /.well-known/jwks.json\`. Two other kinds of requests also use this budget: requests to the playground, and requests to rows of \`public_routes\` with \`class = "public_misc"\`. ${SHARED_ADDRESS}`,
+  more: `The gateway serves its public keys at \`GET /.well-known/jwks.json\`. Two other kinds of requests also use this budget: requests to the playground, and calls of rows of \`public_routes\` with \`class = "public_misc"\`. ${SHARED_ADDRESS}`,
 };
 const SEND_CODE: Limited = {
   name: "send_code",

@@ -18,17 +18,17 @@ export const CONNECTION_SETTINGS = {
   "connections.total_max": setting(
     count,
     100_000,
-    `Maximum number of open connections to each public listener. The connections of all workers count together. At the maximum, the listener closes new connections. With \`edge.grpc = own-port\`, the edge works differently. On Linux, the edge accepts a connection above the maximum, and then closes the newest connections of the client addresses with the most connections. On other systems than Linux, the edge has no maximum. A connection uses one file descriptor. With \`edge.grpc = same-port\`, an HTTP/1.1 connection uses three file descriptors. A low \`RLIMIT_NOFILE\` lowers the maximum, because the gateway reserves up to 512 file descriptors for other uses.`,
+    `Maximum number of open connections to each public listener. The connections of all workers count together. At the maximum, the listener closes new connections. With \`edge.grpc = own-port\`, the edge works differently. On Linux, the edge accepts a connection above the maximum. The edge then closes the newest connections of the client addresses with the most connections. On systems other than Linux, the edge has no maximum. \`RLIMIT_NOFILE\` also limits the number of connections, and up to 512 of these file descriptors are reserved for other uses. A connection uses one file descriptor. With \`edge.grpc = same-port\`, an HTTP/1.1 connection uses three file descriptors.`,
   ),
   "connections.per_network_max": setting(
     count,
     2000,
-    `Maximum number of open connections from one client address to each public listener. The connections of all workers count together. An IPv6 /64 network counts as one address. At the maximum, the listener closes new connections from the address. ${LINUX_ONLY} A connection from a trusted proxy without a PROXY header is not limited. A connection from a trusted proxy with a PROXY header counts for the client address in the header. Raise the maximum if many devices share an address.`,
+    `Maximum number of open connections from one client address to each public listener. The connections of all workers count together. An IPv6 /64 network counts as one address. At the maximum, the listener closes new connections from the address. ${LINUX_ONLY} If a trusted proxy sends a PROXY header, the connection counts for the client address in the header. If a trusted proxy sends no PROXY header, the connection is not limited. Raise the maximum if many devices share an address.`,
   ),
   "connections.opening_ms": setting(
     ms(100),
     10_000,
-    `Timeout for the TLS handshake and the first bytes of a new connection together, in ms. The first bytes show the protocol of the connection. If they do not arrive within the timeout, the connection is closed. If TLS is on, \`edge.grpc\` is \`same-port\` and \`trusted_proxies\` is set, the timeout starts again when the TLS handshake begins. ${GRPC_ONLY} With \`edge.grpc = own-port\`, the edge instead closes a new connection that does not send a complete request head within 12 s.`,
+    `Timeout for the start of a new connection, in ms. Within the timeout, the client must complete the TLS handshake, if TLS is on, and send its first bytes. Otherwise, the gateway closes the connection. The first bytes show the protocol of the connection. Exception: with TLS, \`edge.grpc = same-port\` and \`trusted_proxies\`, the timeout starts again when the TLS handshake begins. ${GRPC_ONLY} With \`edge.grpc = own-port\`, the edge closes a new connection if no complete request head arrives within 12 s.`,
   ),
   "connections.requests_max": setting(
     int("calls", 1, 1_000_000_000),
@@ -43,7 +43,7 @@ export const CONNECTION_SETTINGS = {
   "connections.stall_ms": setting(
     ms(100),
     30_000,
-    `Interval of the check for stalled HTTP/2 streams, in ms. A stream is stalled if data waits for the client, but the client reads nothing between two checks. The gateway resets a stalled stream. ${GRPC_ONLY} With \`edge.grpc = own-port\`, the edge instead closes a connection without event streams if no data is transferred for 150 s.`,
+    `Interval of the check for stalled HTTP/2 streams, in ms. A stream is stalled if data waits for the client, but the client reads nothing between two checks. The gateway resets a stalled stream. ${GRPC_ONLY} With \`edge.grpc = own-port\`, the edge closes a connection if it has no event streams and transfers no data for 150 s.`,
   ),
   "connections.user_timeout_ms": setting(
     ms(1000),

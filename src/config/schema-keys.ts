@@ -39,7 +39,7 @@ export const KEY_SETTINGS = {
   ),
   "keys.rotate_at": unset(
     time,
-    "Time at which the gateway begins to sign with the next key, such as `2027-01-31T03:00:00Z`. At this time, the current key becomes the previous key. Gateways with the same `keys.rotate_at` change keys at the same time. Open event streams continue. Choose a time at least 5 minutes after every gateway has the next key, because clients may cache the public keys for 5 minutes.",
+    "Time at which the gateway begins to sign with the next key, such as `2027-01-31T03:00:00Z`. At this time, the current key becomes the previous key. Gateways with the same `keys.rotate_at` change keys at the same time. Open event streams continue. Clients may cache the public keys for 5 minutes. So choose a time at least 5 minutes after every gateway has the next key.",
   ),
 
   "device_keys.algorithms": setting(

@@ -11,7 +11,7 @@ export const PUSH_SETTINGS = {
   "push.source": setting(
     choice("feed", "http", "redis"),
     "feed",
-    "Source of events and revocations. `feed`: the gateway opens a gRPC stream to the backend at `push.url`. `http`: the backend sends HTTP requests to the private listener at `push.listen`. `redis`: the gateway reads the Redis Stream `push.redis.stream`. With `redis`, the backend adds entries to the Redis Stream directly, or sends HTTP requests to the private listener of one gateway. That gateway then adds the entries. With several gateways, use `feed` or `redis`, because with `http` a request reaches only one gateway. In `sallyport dev` and `sallyport demo`, the source is always `feed`.",
+    "Source of events and revocations. `feed`: the gateway opens a gRPC stream to the backend at `push.url`. `http`: the backend sends HTTP requests to the private listener at `push.listen`. `redis`: the gateway reads the Redis Stream `push.redis.stream`. With `redis`, the backend can add entries to the Redis Stream directly. The backend can also send HTTP requests to the private listener of one gateway, which then adds the entries. With several gateways, use `feed` or `redis`, because with `http` a request reaches only one gateway. In `sallyport dev` and `sallyport demo`, the source is always `feed`.",
   ),
   "push.listen": setting(
     listen,
@@ -33,17 +33,17 @@ export const PUSH_SETTINGS = {
   ),
   "push.log_file": unset(
     filePath,
-    "File in which the gateway stores the events that the private listener accepts. After a restart, the gateway reads the events that are younger than `history.age_ms`, so clients can resume their streams. If no file is set, every client fetches its complete state again after a restart. Each gateway needs its own file. If the gateway runs for a time without this file, the file lacks the events of this time. Delete the file before you use it again. The setting requires `push.source = http`.",
+    "File in which the gateway stores the events that the private listener accepts. After a restart, the gateway reads the events that are younger than `history.age_ms`, so clients can resume their streams. If no file is set, every client fetches its complete state again after a restart. Each gateway needs its own file. If a gateway has run without `push.log_file` for a time, delete its old file before you set `push.log_file` again. The old file lacks the events of that time. The setting requires `push.source = http`.",
   ),
   "push.log_bytes_max": setting(
     int("bytes", MiB, 1024 * MiB),
     64 * MiB,
-    "Maximum size of `push.log_file` and its older file together, in bytes. The older file has the same name with the suffix `.1`. When `push.log_file` reaches half of the maximum, the file becomes the older file, and the previous older file is deleted. The gateway then starts a new `push.log_file`. An event that is larger than half of the maximum is delivered, but not stored. After a restart, clients cannot resume from before this event, and fetch their complete state again. The file contains payloads in base64, so a payload of 3 KiB takes 4 KiB in the file. After you lower the maximum, a larger file stays until the gateway replaces it.",
+    "Maximum size of `push.log_file` and its older file together, in bytes. The older file has the same name with the suffix `.1`. When `push.log_file` reaches half of the maximum, it replaces the older file, and the gateway starts a new `push.log_file`. Payloads are stored in base64, so a payload of 3 KiB takes 4 KiB. An event that is larger than half of the maximum is delivered, but not stored. After a restart, clients that had not received this event fetch their complete state again. If you lower the maximum, a larger file stays until the gateway replaces it.",
   ),
   "push.log_sync": setting(
     choice("always", "os"),
     "always",
-    "Moment at which the private listener confirms an event to the backend. `always`: after the event is on the disk (fdatasync). `os`: after the event is written to `push.log_file`, but possibly before the event is on the disk. With `os`, no event is lost if the gateway crashes. After a reboot of the machine, clients cannot resume from events that were stored with `os`. They also cannot resume from events that were stored before a change of `push.log_sync`. In both cases, every client fetches its complete state.",
+    "Moment at which the private listener confirms an event to the backend. `always`: when the event is on the disk (fdatasync). `os`: when the event is written to `push.log_file`, possibly before the event is on the disk. With `os`, stored events survive a crash of the gateway, but not a reboot of the machine. After a reboot with `os`, every client fetches its complete state again. The same happens after a change of `push.log_sync`.",
   ),
   "push.redis.url": secret(
     redisUrl,
@@ -57,6 +57,6 @@ export const PUSH_SETTINGS = {
   "push.redis.entries_max": setting(
     int("entries", 1000, 100_000_000),
     100_000,
-    "Approximate maximum number of entries in the Redis Stream (`MAXLEN ~`). The gateway whose private listener adds an entry also removes the oldest entries above the maximum. If an entry is removed before another gateway has read it, that gateway sends `gateway.resync` to all its clients. Set the maximum above the number of events that arrive within `history.age_ms`.",
+    "Approximate maximum number of entries in the Redis Stream (`MAXLEN ~`). When a gateway adds an entry, it removes the oldest entries above the maximum. If an entry is removed before a gateway has read it, this gateway sends `gateway.resync` to all its clients. Set the maximum above the number of events that arrive within `history.age_ms`.",
   ),
 } as const;

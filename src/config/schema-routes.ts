@@ -18,13 +18,13 @@ export const ROUTE_SETTINGS = {
   ),
   "backend.schema_base_uri": unset(
     text("an absolute URI that ends in a slash", /^https?:\/\/[A-Za-z0-9.-]+(?::\d{1,5})?\/(?:[A-Za-z0-9._~-]+\/)*$/),
-    "Base URI of the JSON Schemas of `routes` and `public_routes`. Set a base URI if your schemas refer to each other by absolute URIs (`$id`). The gateway replaces the base URI by the folder of the configuration file, and reads the schema from the resulting file. The gateway never loads a schema from a network.",
+    "Base URI of the JSON Schemas of `routes` and `public_routes`. Set a base URI if your schemas refer to each other by absolute URIs (`$id`). A URI that starts with the base URI refers to a file in the folder of the configuration file. The rest of the URI is the path of the file. The gateway never loads a schema from a network.",
   ),
   ...IDENTITY_HEADER_SETTINGS,
 
   routes: setting(
     routes,
     [],
-    "Route table. Each row has one message type of commands and the backend call that serves it. In TOML, write `[[routes]]`. In an environment variable, write JSON. [Routes](#routes) describes the fields of a row.",
+    "Route table. Each row maps one message type of commands to a backend call. In TOML, write `[[routes]]`. In an environment variable, write JSON. [Routes](#routes) describes the fields of a row.",
   ),
 };

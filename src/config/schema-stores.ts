@@ -16,7 +16,7 @@ export const STORE_SETTINGS = {
   ),
   "stores.shared_file": unset(
     filePath,
-    "File in which the gateway stores request ids and token buckets, instead of in the private memory of its process. The gateway maps the file into memory. After a restart, the gateway continues with the file. It can therefore accept requests that were signed before the restart. After a reboot of the machine, the gateway starts with an empty file. Choose a path on a file system in memory, such as `/dev/shm/sallyport`. The gateway creates the file with mode 0600. With the default settings, the file needs about 94 MiB. The size grows with `replay.entries_max`, `buckets.entries_max`, `session_cache.entries_max` and `connections.total_max`. With `stores.kind = redis`, request ids are in Redis, and the file has copies of the token buckets. In all cases, the file also contains verified peers, the number of open connections and the number of failure permits. Linux only.",
+    "File in which the gateway stores request ids and token buckets. If no file is set, the memory of the gateway contains them. After a restart, the gateway continues with the file. The gateway can then accept requests that were signed before the restart. After a reboot of the machine, the gateway starts with an empty file. Choose a path on a file system in memory, such as `/dev/shm/sallyport`. The gateway creates the file with mode 0600. With the default settings, the file needs about 94 MiB. The size grows with `replay.entries_max`, `buckets.entries_max`, `session_cache.entries_max` and `connections.total_max`. With `stores.kind = redis`, the file contains no request ids, and only copies of the token buckets. The file also contains verified peers, connection counts and counts of failure permits. Linux only.",
   ),
   "stores.redis.url": secret(
     redisUrl,
@@ -42,7 +42,7 @@ export const STORE_SETTINGS = {
   "stores.redis.timeout_ms": setting(
     int("ms", 10, TIMEOUT_MS_MAX),
     500,
-    "Timeout of one Redis command, in ms. After the timeout, the gateway handles the request as if Redis were unavailable. A client's request needs two Redis commands. If the request has an `idempotency_key` and its route has `keep_answer_ms`, the request needs four Redis commands.",
+    "Timeout of one Redis command, in ms. After the timeout, the gateway handles the request as if Redis were unavailable. A client's request needs two Redis commands, one after the other. A command with an `idempotency_key` needs four Redis commands if its route has `keep_answer_ms`.",
   ),
   "stores.redis.on_buckets_unavailable": setting(
     choice("refuse", "local"),
@@ -52,7 +52,7 @@ export const STORE_SETTINGS = {
   "stores.redis.durable": setting(
     boolean,
     false,
-    "Whether Redis keeps every write across a restart and a failover. Set `true` only if Redis has `appendfsync always`, and if no replica that lags behind can become the primary. `false`: a quarantine follows each restart or replacement of Redis, because Redis may have lost reserved request ids. During the quarantine, commands and subscriptions are refused. The quarantine lasts `freshness.margin_ms`. Exception: the quarantine is longer if the timestamp of an earlier request was more than `freshness.margin_ms` ahead of the Redis clock.",
+    "Whether Redis keeps every write across a restart and a failover. Set `true` only if Redis has `appendfsync always`, and if every replica that can become the primary has all writes. `false`: a quarantine follows each restart or replacement of Redis, because Redis may have lost reserved request ids. During the quarantine, commands and subscriptions are refused. The quarantine normally lasts `freshness.margin_ms`. The quarantine lasts longer if the timestamp of an earlier request was more than `freshness.margin_ms` ahead of the Redis clock.",
   ),
   "answers.entries_max": setting(
     int("answers", ANSWER_SHARES, 16_777_216),

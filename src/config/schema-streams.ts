@@ -6,7 +6,8 @@ const MiB = 1024 * KiB;
 
 const streamCount = int("streams", 1, 10_000_000);
 
-const REFUSED = "At the maximum, a new stream is refused with `TOO_MANY_STREAMS`.";
+const REFUSED =
+  "At the maximum, a new stream is refused with `TOO_MANY_STREAMS`. A call of FetchEvents counts as a stream while the call waits for events.";
 const BUFFERS = "Each user and each device session has one replay buffer.";
 
 /** The settings of event streams and of their replay buffers. */
@@ -14,7 +15,7 @@ export const STREAM_SETTINGS = {
   "streams.per_session_max": setting(
     streamCount,
     16,
-    `Maximum number of open event streams of one device session. ${REFUSED} A call of FetchEvents that waits for events also counts as a stream, here and in the other \`streams.*_max\` settings. A client needs one stream. Keep the maximum above 1, because a stream with a broken connection counts until the gateway detects the break.`,
+    `Maximum number of open event streams of one device session. ${REFUSED} A client needs one stream. Keep the maximum above 1, because a stream with a broken connection counts until the gateway detects the break.`,
   ),
   "streams.per_user_max": setting(
     streamCount,
@@ -34,12 +35,12 @@ export const STREAM_SETTINGS = {
   "streams.outbox_bytes_max": setting(
     int("bytes", 64 * KiB, 64 * MiB),
     MiB,
-    "Maximum size of the events that wait to be sent on one event stream, in bytes. Above the maximum, the stream ends with `SLOW_CONSUMER`. The value must be at least `4 × history.bytes_max`.",
+    "Maximum size of the events that wait to be sent on one event stream, in bytes. Above the maximum, the stream ends with `SLOW_CONSUMER`. The value must be at least `4 × history.bytes_max`, because a stream that resumes can begin with the events of two replay buffers. JSON can double the size of these events.",
   ),
   "streams.outbox_messages_max": setting(
     int("events", 1, 1_000_000),
     10_000,
-    "Maximum number of events that wait to be sent on one event stream. Above the maximum, the stream ends with `SLOW_CONSUMER`. The value must be at least `2 × history.events_max`.",
+    "Maximum number of events that wait to be sent on one event stream. Above the maximum, the stream ends with `SLOW_CONSUMER`. The value must be at least `2 × history.events_max`, because a stream that resumes can begin with the events of two replay buffers.",
   ),
   "streams.heartbeat_ms": setting(
     int("ms", 1000, 600_000),
@@ -70,7 +71,7 @@ export const STREAM_SETTINGS = {
   "history.total_bytes_max": setting(
     int("bytes", KiB, 16 * 1024 * MiB),
     64 * MiB,
-    `Maximum size of all replay buffers together, in bytes. ${BUFFERS} Above the maximum, the gateway evicts its oldest events, regardless of their replay buffer.`,
+    `Maximum size of all replay buffers together, in bytes. ${BUFFERS} Above the maximum, the gateway evicts the oldest events over all replay buffers.`,
   ),
   "history.checkpoint_file": unset(
     filePath,

@@ -17,7 +17,7 @@ const percent = int("%", 0, 100);
 const checks = int("checks", 1, 1000);
 
 const HTTPS = "If the setting is used, at least one URL of the backend must start with `https://`.";
-const KINDS = "Commands, session look-ups, logins and other public calls are counted separately.";
+const KINDS = "The maximum applies separately to commands, to session look-ups, to logins, and to other public calls.";
 const SHARED = "Each worker gets an equal part of the maximum.";
 const RENEWED = "The gateway loads a renewed file without a restart.";
 
@@ -30,7 +30,7 @@ export const UPSTREAM_SETTINGS = {
   upstreams: setting(
     upstreams,
     [],
-    "Base URLs of the backend's REST interface, instead of `backend.url`. Each upstream has a `name`, a `url` and optionally a `weight`. Logs and metrics contain the name. The weight is a number from 0 to 1000000, by default 1. Upstreams with different weights get calls in proportion to the weights. For example, a canary of weight 1 beside an upstream of weight 99 gets 1 % of the calls. If upstreams have equal weights, the less busy upstream gets more calls. An upstream of weight 0 gets no calls. In TOML, write `[[upstreams]]`. In an environment variable, write JSON.",
+    "Base URLs of the backend's REST interface, instead of `backend.url`. Each upstream has a `name`, a `url` and optionally a `weight`. Logs and metrics contain the name. The weight is a number from 0 to 1000000, by default 1. Each upstream gets calls in proportion to its weight. For example, a canary of weight 1 beside an upstream of weight 99 gets 1 % of the calls. Exception: of two upstreams with the same weight, the less busy upstream gets more calls. An upstream of weight 0 gets no calls. In TOML, write `[[upstreams]]`. In an environment variable, write JSON.",
   ),
   "backend.timeout_ms": setting(
     int("ms", 1, TIMEOUT_MS_MAX),
@@ -50,7 +50,7 @@ export const UPSTREAM_SETTINGS = {
   "backend.connect_timeout_ms": setting(
     int("ms", 1, TIMEOUT_MS_MAX),
     1000,
-    "Timeout of the connection test of a backend address, in ms. Before a call, the gateway tests an address whose last answer is older than this time. The test opens and closes a TCP connection. If the test takes longer than the timeout, the call goes to another address. If the backend has only one address, there is no test.",
+    "Timeout of the connection test of a backend address, in ms. The test opens and closes a TCP connection. If the test fails or reaches the timeout, the call goes to another address, unless `backend.retries_max` is 0. The gateway tests an address before a call if the address has not answered within the last `backend.connect_timeout_ms`. If calls can go to only one address, there is no test.",
   ),
   "backend.response_timeout_ms": unset(
     int("ms", 1, TIMEOUT_MS_MAX),
@@ -84,27 +84,27 @@ export const UPSTREAM_SETTINGS = {
   "backend.retries_max": setting(
     int("repeats", 0, 10),
     1,
-    "Maximum number of times that a failed backend call is repeated. Each repeat goes to another address. If no part of the call was sent, any call can be repeated. In this case, a value of 1 or 2 counts as 3. If the backend may have received the call, only GET, PUT and DELETE calls can be repeated. Exception: calls of any method can be repeated for a command with an `idempotency_key` whose route has `keep_answer_ms`. `0`: no call is ever repeated. A row of `routes` can have a different `retries_max`.",
+    "Maximum number of repeats of a failed backend call. Each repeat goes to another address. `0`: no call is repeated. If nothing was sent to the backend, a call of any method is repeated. In this case, a value of 1 or 2 counts as 3. If the backend may have received the call, only a GET, PUT or DELETE call is repeated. Exception: if a command has an `idempotency_key` and its route has `keep_answer_ms`, a call of any method is repeated. A row of `routes` can have a different `retries_max`.",
   ),
   "backend.retry_budget_percent": setting(
     percent,
     20,
-    "Maximum share of backend calls that may be repeated, in percent of all calls (retry budget). A repeat counts only if the backend may already have received the call. If the retry budget is used up, such a repeat is not made, and the call fails. Each worker has four retry budgets: for commands, for session look-ups, for logins, and for other public calls.",
+    "Maximum share of backend calls that are repeated, in percent of all calls (retry budget). The retry budget limits only repeats of calls that the backend may already have received. If the retry budget is used up, these calls fail without a repeat. `0`: these calls are never repeated. Each worker has four retry budgets: for commands, for session look-ups, for logins, and for other public calls.",
   ),
   "backend.requests_max": setting(
     int("calls", 1, 1_000_000),
     1024,
-    `Maximum number of concurrent calls to one address of the backend (\`max_requests\` in Envoy). ${KINDS} At the maximum, further calls wait. ${SHARED} Each process also has fixed limits over all addresses: 176 commands, 48 session look-ups, 16 logins and 8 other public calls. The setting cannot raise the fixed limits.`,
+    `Maximum number of concurrent calls to one address of the backend (\`max_requests\` in Envoy). ${KINDS} At the maximum, further calls wait. ${SHARED} Each worker also has fixed limits for its concurrent calls to all addresses together: 176 commands, 48 session look-ups, 16 logins and 8 other public calls. The setting cannot raise the fixed limits.`,
   ),
   "backend.pending_max": setting(
     int("calls", 0, 1_000_000),
     1024,
-    `Maximum number of backend calls that wait because too many calls are running (see \`backend.requests_max\`). ${KINDS} At the maximum, further calls fail immediately. A command is then refused with \`BACKEND_UNAVAILABLE\`. ${SHARED} The same limit in Envoy is \`max_pending_requests\`.`,
+    `Maximum number of backend calls that wait (\`max_pending_requests\` in Envoy). A call waits while too many other calls are running (see \`backend.requests_max\`). ${KINDS} At the maximum, further calls fail immediately. If the call was for a command, the command is refused with \`BACKEND_UNAVAILABLE\`. ${SHARED}`,
   ),
   "backend.panic_percent": setting(
     percent,
     50,
-    "Minimum share of usable addresses, in percent of all addresses of the backend. An address is unusable if the address is ejected or fails its health checks. If the share is below the minimum, calls go to all addresses, because the few usable addresses could be overloaded. `0`: calls never go to unusable addresses. Envoy calls this minimum the panic threshold.",
+    "Minimum share of usable addresses, in percent of all addresses of the backend. An address is unusable if the address is ejected or fails its health checks. If the share is below the minimum, calls go to all addresses, so that the few usable addresses are not overloaded. `0`: calls never go to unusable addresses. Envoy calls this minimum the panic threshold.",
   ),
   "backend.slow_start_ms": setting(
     int("ms", 0, HOUR_MS),
@@ -114,17 +114,17 @@ export const UPSTREAM_SETTINGS = {
   "backend.outlier.consecutive_5xx": setting(
     failures,
     5,
-    "Number of failures in a row after which an address of the backend is ejected. A failure is a 5xx answer, an invalid answer, a failed connection or a timeout. `0`: the setting is off.",
+    "Number of failures in a row after which an address of the backend is ejected. A failure is a 5xx answer, an invalid answer, a failed connection or a timeout. `0`: only `backend.outlier.consecutive_gateway_failure` applies.",
   ),
   "backend.outlier.consecutive_gateway_failure": setting(
     failures,
     5,
-    "Number of gateway failures in a row after which an address of the backend is ejected. A gateway failure is a 502, 503 or 504 answer, a failed connection or a timeout. `0`: the setting is off. Set a number below `backend.outlier.consecutive_5xx` to eject unreachable addresses sooner.",
+    "Number of gateway failures in a row after which an address of the backend is ejected. A gateway failure is a 502, 503 or 504 answer, a failed connection or a timeout. `0`: only `backend.outlier.consecutive_5xx` applies. Set a number below `backend.outlier.consecutive_5xx` to eject unreachable addresses sooner.",
   ),
   "backend.outlier.interval_ms": setting(
     int("ms", 10, HOUR_MS),
     10_000,
-    "Interval at which the gateway looks for ejections that are over, in ms. The address of such an ejection then gets calls again.",
+    "Interval of the checks for ended ejections, in ms. When the time of an ejection is over, the next check lets the address get calls again.",
   ),
   "backend.outlier.base_ejection_time_ms": setting(
     int("ms", 1, HOUR_MS),
@@ -139,11 +139,11 @@ export const UPSTREAM_SETTINGS = {
   "backend.outlier.max_ejection_percent": setting(
     percent,
     10,
-    "Limit for the share of ejected addresses, in percent of all addresses. An address is ejected only if the share before the ejection is below the limit. So if the backend has at least two addresses, any limit above 0 allows one ejection. If the backend has only one address, this address is never ejected. `0`: no address is ejected. If the backend has few addresses, raise the limit, for example to 50.",
+    "Limit for the share of ejected addresses, in percent of all addresses. While the share is at or above the limit, no further address is ejected. `0`: no address is ejected. If the backend has only one address, this address is never ejected. If the backend has several addresses, any limit above 0 allows one ejection. If the backend has few addresses, raise the limit, for example to 50.",
   ),
   "backend.health.path": unset(
     text("a path such as /healthz", /^\/[\x21-\x22\x24-\x7e]{0,1023}$/),
-    "Path of the health checks of the backend, such as `/healthz`. The gateway sends a GET request to each address. An address is healthy only if it answers with status 200. If no path is set, there are no health checks.",
+    "Path of the health checks of the backend, such as `/healthz`. The gateway sends a GET request to each address. A health check succeeds only if the answer has status 200. If no path is set, there are no health checks.",
   ),
   "backend.health.interval_ms": setting(
     int("ms", 100, HOUR_MS),
@@ -153,7 +153,7 @@ export const UPSTREAM_SETTINGS = {
   "backend.health.timeout_ms": setting(
     int("ms", 1, TIMEOUT_MS_MAX),
     1000,
-    "Timeout of one health check of a backend address, in ms. A health check without an answer in this time has failed.",
+    "Timeout of one health check of a backend address, in ms. A health check fails if no answer arrives within the timeout.",
   ),
   "backend.health.healthy_threshold": setting(
     checks,

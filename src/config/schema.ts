@@ -34,7 +34,7 @@ export const SCHEMA = {
   "edge.grpc": setting(
     choice("own-port", "same-port"),
     "own-port",
-    "Port that serves gRPC. `own-port`: the port of `grpc.listen` serves gRPC. `same-port`: the port of `edge.listen` serves gRPC and all other protocols. With `same-port`, each HTTP/1.1 connection needs three file descriptors instead of one, because the gateway forwards it over loopback. In `sallyport dev`, the default is `same-port`.",
+    "Port that serves gRPC. `own-port`: the port of `grpc.listen` serves gRPC. `same-port`: the port of `edge.listen` serves gRPC, Connect, gRPC-Web and public REST calls. With `same-port`, each HTTP/1.1 connection needs three file descriptors instead of one, because the gateway forwards the connection over loopback. In `sallyport dev`, the default is `same-port`.",
   ),
   "grpc.listen": setting(
     listen,
@@ -56,7 +56,7 @@ export const SCHEMA = {
   "tls.reload_ms": setting(
     int("ms", 100, 86_400_000),
     10_000,
-    "Interval at which the gateway checks seven files for changes, in ms. The settings of these files are `tls.certificate_file`, `tls.key_file`, `tls.client_ca_file`, `backend.ca_file`, `backend.certificate_file`, `backend.key_file` and `backend.token_file`. The gateway loads a changed file without a restart. If a changed file is not valid, the gateway logs an error and continues to use the old content.",
+    "Interval of the checks for changed files, in ms. The gateway checks the files of `tls.certificate_file`, `tls.key_file`, `tls.client_ca_file`, `backend.ca_file`, `backend.certificate_file`, `backend.key_file` and `backend.token_file`. The gateway loads a changed file without a restart. If a changed file is not valid, the gateway logs an error and continues to use the old content.",
   ),
   "cors.origins": setting(
     list(origin, { plural: "origins", itemsMax: 256 }),
@@ -81,12 +81,12 @@ export const SCHEMA = {
   "admin.listen": setting(
     listen,
     "127.0.0.1:8082",
-    "Address and port of the admin listener. The listener serves health, metrics, the list of open streams, and revocation. The listener has no authentication. Do not expose the listener to untrusted networks.",
+    "Address and port of the admin listener. The listener serves health checks, metrics and the list of open streams. It also accepts revocations. The listener has no authentication. Do not expose the listener to untrusted networks.",
   ),
   "admin.hosts": setting(
     list(hostName, { plural: "host names", itemsMax: 256 }),
     [],
-    "Host names that the admin listener accepts in the `Host` header. IP addresses and `localhost` are always accepted. Requests with other host names are refused, to block DNS rebinding attacks by web pages. If Prometheus or a health probe uses a host name, add the name. In `sallyport dev` and `sallyport demo`, the embedded backend accepts the same host names.",
+    "Host names that the admin listener accepts in the `Host` header. IP addresses and `localhost` are always accepted. Requests with other host names are refused, to block DNS rebinding attacks by web pages. If Prometheus or a health probe uses a host name, add this name to the list. In `sallyport dev` and `sallyport demo`, the embedded backend accepts the same host names.",
   ),
   trusted_proxies: setting(
     list(cidr, { plural: "addresses and CIDR ranges", itemsMax: 256 }),
@@ -96,7 +96,7 @@ export const SCHEMA = {
   trusted_proxies_header: setting(
     choice("x-forwarded-for", "forwarded"),
     "x-forwarded-for",
-    "Header in which trusted proxies write the client address: `x-forwarded-for` or `forwarded` (RFC 7239). Choose the header that your proxy overwrites or appends to. The gateway ignores the other header, because the proxy may forward it unchanged from a client.",
+    "Header in which trusted proxies write the client address: `x-forwarded-for` or `forwarded` (RFC 7239). Choose the header that your proxy overwrites or appends to. The gateway ignores the other header, because a client may have written it.",
   ),
 
   ...UPSTREAM_SETTINGS,
@@ -117,12 +117,12 @@ export const SCHEMA = {
   "push.backoff_min_ms": setting(
     delay,
     100,
-    "Upper limit of the first reconnect delay of the push feed, in ms. Each delay is random, from 0 up to the limit of the attempt. The limit doubles with each attempt, until it reaches `push.backoff_max_ms`.",
+    "Upper limit of the first reconnect delay of the push feed, in ms. Each delay is random, from 0 up to an upper limit. The upper limit doubles with each attempt, up to `push.backoff_max_ms`.",
   ),
   "push.backoff_max_ms": setting(
     delay,
     5000,
-    "Upper limit of every reconnect delay of the push feed, in ms. Each delay is random, from 0 up to the limit of the attempt. The limit of the first attempt is `push.backoff_min_ms`. The limit doubles with each attempt, until it reaches `push.backoff_max_ms`. Raise the value if many gateways reconnect to one backend.",
+    "Maximum reconnect delay of the push feed, in ms. Each delay is random, from 0 up to an upper limit. For the first attempt, the upper limit is `push.backoff_min_ms`. The upper limit doubles with each attempt, up to `push.backoff_max_ms`. Raise the value if many gateways reconnect to one backend.",
   ),
   "push.grace_ms": setting(
     int("ms", 0, 600_000),
@@ -132,7 +132,7 @@ export const SCHEMA = {
   "push.ping_ms": setting(
     int("ms", 10, 3_600_000),
     310_000,
-    "Interval of HTTP/2 PINGs while no data arrives on the push feed, in ms. If the backend does not answer a PING within 5 s, the gateway reconnects. The first two PINGs after data use a shorter interval: 10 s, or `push.ping_ms` if `push.ping_ms` is below 10 s. By default, a gRPC server accepts the first two PINGs after data at any time, but expects 5 minutes before each later PING. If a later PING arrives sooner, the server closes the connection with `too_many_pings`. Lower the value only if your backend accepts more frequent PINGs.",
+    "Interval of HTTP/2 PINGs while no data arrives on the push feed, in ms. If the backend does not answer a PING within 5 s, the gateway reconnects. After each arrival of data, the gateway sends the first two PINGs at intervals of at most 10 s. A gRPC server accepts these two PINGs. By default, it closes the connection with `too_many_pings` if further PINGs arrive at intervals below 5 minutes. Lower the value only if your backend accepts more frequent PINGs.",
   ),
   "push.silence_ms": setting(
     int("ms", 0, 3_600_000),
@@ -206,7 +206,7 @@ export const SCHEMA = {
   "reload.watch_ms": setting(
     int("ms", 0, 3_600_000),
     0,
-    "Interval at which the gateway checks the configuration file, the schemas of routes, and the files of signing keys for changes, in ms. If a file has changed and then stays the same for one interval, the gateway reloads the configuration. `0`: the gateway reloads only after SIGHUP or `POST /reload`. TLS files and `backend.token_file` are checked at the interval `tls.reload_ms` instead, because they need no reload. Only `sallyport serve` uses the setting.",
+    "Interval of the checks for changed files, in ms. The gateway checks the configuration file, the schemas of routes, and the files of signing keys. If a file has changed and then stays the same for one interval, the gateway reloads the configuration. `0`: the gateway reloads only after SIGHUP or `POST /reload`. TLS files and `backend.token_file` need no reload. The gateway checks them at the interval `tls.reload_ms`. Only `sallyport serve` uses the setting.",
   ),
   "shutdown.drain_ms": setting(
     int("ms", 0, 600_000),
@@ -226,12 +226,12 @@ export const SCHEMA = {
   "upgrade.timeout_ms": setting(
     int("ms", 1000, 3_600_000),
     60_000,
-    "Maximum time until the new process of an upgrade is ready, in ms. Before it is ready, the new process connects to the backend and fills its replay buffers. If the new process is not ready in time, the old process ends it and continues to serve. Linux only.",
+    "Maximum time until the new process of an upgrade is ready, in ms. The new process must first connect to the backend and fill its replay buffers. If the new process is not ready in time, the old process ends the new process and continues to serve. Linux only.",
   ),
   "log.level": setting(
     choice("debug", "info", "warn", "error"),
     "info",
-    "Minimum level of the lines in the log. From the lowest to the highest, the levels are `debug`, `info`, `warn` and `error`.",
+    "Minimum level of the lines in the log. The levels are `debug` (lowest), `info`, `warn` and `error` (highest).",
   ),
   "log.format": setting(
     choice("json", "pretty"),

@@ -12,7 +12,7 @@ export interface ReportedSetting {
   readonly value: unknown;
   /** Where the value comes from: `gateway.toml:12`, `variable SALLYPORT_LOG_LEVEL`, `flag --set` or `default`. */
   readonly source: string;
-  /** True if the setting has a value that is not shown. */
+  /** True if the setting has a value that is not shown, because it is a secret. */
   readonly isHidden: boolean;
   /** Where each item comes from, if the value is a list of tables. Empty for other values. */
   readonly itemSources: readonly string[];

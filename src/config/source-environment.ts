@@ -32,8 +32,8 @@ export function fromEnvironment(environment: Environment): SourceValues {
 }
 
 /**
- * Returns true if Kubernetes or Docker has set the variable. It is then not a setting. For a service named "sallyport", they
- * set SALLYPORT_SERVICE_HOST, SALLYPORT_PORT=tcp://… and similar variables in every container.
+ * Returns true if the variable looks as if Kubernetes or Docker had set it. Such a variable is not a setting. For a service named
+ * "sallyport", Kubernetes and Docker set SALLYPORT_SERVICE_HOST, SALLYPORT_PORT=tcp://… and similar variables in containers.
  */
 function isServiceLink(variable: string, text: string): boolean {
   if (/_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$/.test(variable)) return true;

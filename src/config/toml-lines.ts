@@ -2,7 +2,7 @@ import { type AST, parseTOML } from "toml-eslint-parser";
 import { LineIndex } from "./line-index.ts";
 import type { ValuePath } from "./value-path.ts";
 
-/** Finds the line of each key of a TOML text. `Bun.TOML.parse` reports no positions. */
+/** Finds the line of each key of a TOML text, because `Bun.TOML.parse` reports no positions. */
 export function tomlLines(text: string): LineIndex {
   const lines = new LineIndex();
   const [root] = parsed(text);

@@ -178,7 +178,7 @@ export const cidr: Decoder<string> = decoder(
   { hint: cidrHint, schema: { type: "string", pattern: "^[0-9A-Fa-f:.]+(/\\d{1,3})?$" } },
 );
 
-/** Whether `parseIpBlock` accepts the text. At start, the gateway parses the setting with `parseIpBlock`. */
+/** Whether `parseIpBlock` accepts the text. The gateway uses `parseIpBlock` when it applies the setting. */
 function isCidr(raw: string): boolean {
   try {
     parseIpBlock(raw);

@@ -27,8 +27,7 @@ export interface HandedAnswer {
 /** How long an answer is kept. */
 export interface AnswerAge {
   /**
-   * The duration that the route sets, in ms. Answers with the same duration expire about in the order in which they were
-   * stored.
+   * The route's `keep_answer_ms`, in ms. Answers with the same value expire about in the order in which they were stored.
    */
   readonly keptForMs: number;
   /**
@@ -37,7 +36,8 @@ export interface AnswerAge {
    */
   readonly keptUntilMs: number;
   /**
-   * The Unix time in ms at which the answer is deleted. No request that gets the answer (see `keptUntilMs`) can arrive later.
+   * The Unix time in ms at which the answer is deleted. Every request that gets the answer (see `keptUntilMs`) arrives before this
+   * time.
    */
   readonly storedUntilMs: number;
 }
@@ -48,7 +48,7 @@ export interface AnswerClaim {
    * Stores the answer and ends the claim. Waiting requests get the answer. Never throws.
    *
    * Returns false if the answer is not stored, for one of these reasons:
-   * - The lease of the claim has ended, and another request has claimed the command or stored its answer.
+   * - The lease of the claim has ended, and another request has claimed the command or stored an answer.
    * - The answer does not fit into the store.
    * - The store is unreachable.
    */

@@ -88,7 +88,7 @@ export interface PublicBackendCall {
   readonly bytesMax: number | undefined;
   /** Names of the response headers that reach the client. */
   readonly headers: readonly string[];
-  /** Statuses that reach the client in addition to the default: 2xx with JSON, and 4xx except 401, 403 and 407. */
+  /** Additional statuses that reach the client. By default, 2xx with JSON and 4xx except 401, 403 and 407 reach the client. */
   readonly statuses: ReadonlySet<number>;
   /** Whether each 2xx answer must be an object with a valid `device_session_id`. */
   readonly hasSession: boolean;

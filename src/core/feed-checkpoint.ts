@@ -6,15 +6,15 @@ export interface FeedCheckpoint {
   /** The cursor that the feed had about `history.age_ms` before the checkpoint. */
   readonly from: string;
   /**
-   * The cursor of the last message after `from` that is not a keepalive. Equal to `from` if there is no such message. A feed
-   * that is read from `from` contains this message again, but no old keepalives.
+   * The cursor of the last message after `from` that is not a keepalive. Equal to `from` if there is no such message. Keepalives
+   * do not count, because a feed that resumes after `from` contains no old keepalives.
    */
   readonly last: string;
   /** The newest cursor at the time of the checkpoint: `last`, or the cursor of a later keepalive. */
   readonly reached: string;
 }
 
-/** Keeps the checkpoint of the push feed from one start to the next. */
+/** Stores the checkpoint of the push feed for the next start of the gateway. */
 export interface FeedCheckpointStore {
   /** Returns the stored checkpoint; `undefined` if there is none, or if it cannot be used. */
   load(): FeedCheckpoint | undefined;

@@ -3,7 +3,8 @@
  * `held` and `max` refer to the sum of the counts of all these processes.
  *
  * - `tryAdd` is atomic: no call in any process raises the sum of a key above the `max` of that call.
- * - The counts of a killed process are removed within a second. An implementation can keep them longer, for a fixed time.
+ * - At the latest one second after a process was killed, the sums omit its counts. An implementation can add a fixed time to
+ *   this second.
  * - If the implementation is full or busy, `tryAdd` returns `false`, and `held` returns `Infinity`.
  */
 export interface HeldCounts {

@@ -40,7 +40,7 @@ export function scanJson(text: string, onChild?: (child: JsonChild) => void): vo
   new JsonScanner(text, onChild).run();
 }
 
-/** Removes the white space of JSON (RFC 8259 2) from the start and the end of a text. `String.trim` removes other characters too. */
+/** Removes the white space of JSON (RFC 8259 2) from both ends of a text. `String.trim` also removes other characters. */
 export function trimJson(text: string): string {
   const start = skipSpace(text, 0);
   let end = text.length;
@@ -68,7 +68,7 @@ class JsonScanner {
   readonly #text: string;
   readonly #onChild: ((child: JsonChild) => void) | undefined;
   readonly #open: Open[] = [];
-  /** The current field of the outermost object: the source text of its name. */
+  /** The source text of the name of the current field in the outermost object. */
   #nameSource: string | undefined;
   #name: string | undefined;
 
@@ -163,8 +163,8 @@ class JsonScanner {
 const PLAIN = /[^"\\\u0000-\u001f]*/y;
 
 /**
- * Returns the position after a string (RFC 8259 7). If the string contains a lone surrogate, the returned position is
- * negated. Only a `\u` escape can produce a lone surrogate.
+ * Returns the position after a string (RFC 8259 7). If the string contains a lone surrogate, returns this position as a negative
+ * number. Only a `\u` escape can produce a lone surrogate.
  */
 function endOfString(text: string, start: number): number {
   let at = start + 1;
@@ -241,7 +241,7 @@ function isSpace(code: number): boolean {
   return code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09;
 }
 
-/** Up to this number of names, all pairs are compared. For more names, sorting is faster. */
+/** Up to this number of names, a comparison of all pairs finds duplicate names faster than sorting. */
 const FEW_NAMES = 8;
 
 function requireDistinct(names: string[]): void {

@@ -1,8 +1,8 @@
 /** Fixed bounds. Bounds that an operator can set are in config/schema.ts. Relations between settings are in config/rules.ts. */
 
 /**
- * Maximum length of the push feed's cursor. It is bounded because the gateway stores the cursor and sends it back on a
- * reconnect.
+ * Maximum length of a cursor of the push feed, in characters. It is bounded because the gateway stores the cursor and sends it
+ * back on a reconnect.
  */
 export const CURSOR_CHARS_MAX = 1024;
 /** Maximum size of the payload of an event, in bytes. An event with a larger payload is dropped. */
@@ -33,13 +33,13 @@ export const REQUEST_OVERHEAD_BYTES = 4096;
 export const JSON_INFLATION = 4 / 3;
 
 /**
- * Maximum length of a header that lists codings, such as Content-Encoding. It bounds the parsing time, which is a few
- * hundred nanoseconds for each coding. A typical header has a few tens of characters.
+ * Maximum length of a header that lists codings, such as Content-Encoding, in characters. It bounds the parsing time, which is a
+ * few hundred nanoseconds for each coding. A typical header has a few tens of characters.
  */
 export const LISTED_CODINGS_CHARACTERS_MAX = 512;
 /**
- * Maximum length of a media type. It bounds the parsing time, which is a few hundred nanoseconds for each parameter. A
- * typical media type has a few tens of characters.
+ * Maximum length of a media type, in characters. It bounds the parsing time, which is a few hundred nanoseconds for each
+ * parameter. A typical media type has a few tens of characters.
  */
 export const MEDIA_TYPE_CHARACTERS_MAX = 512;
 
@@ -80,7 +80,7 @@ export const REVOCATION_LOG_ENTRIES = 16_384;
 
 /**
  * The answer store has a maximum number of answers and a maximum size. The kept answers of one session may use at most
- * 1 / ANSWER_SHARES of each. So no session can evict the answers of all others.
+ * 1 / ANSWER_SHARES of each maximum. So no session can evict the answers of all other sessions.
  */
 export const ANSWER_SHARES = 16;
 /**
@@ -118,12 +118,12 @@ export const CLOCK_JUMP_MS = 500;
 export const FRESHNESS_MARGIN_MS_MIN = 2 * CLOCK_JUMP_MS;
 
 /**
- * Time for which the failure permits of a killed worker stay held, in ms. The worker could not charge its last requests to a
- * failure budget. So their permits must not be free at once.
+ * Time for which the failure permits of a killed worker stay held, in ms. A killed worker cannot charge its last requests to a
+ * failure budget. So the permits of these requests must not be free at once.
  */
 export const PERMIT_LEASE_MS = 5000;
 
-/** Maximum number of permit counts in a shared file. Each pair of a failure bucket and a process has its own count. */
+/** Maximum number of permit counts in a shared file. Each pair of a failure budget and a process has its own count. */
 export const PERMIT_ENTRIES_MAX = 65_536;
 
 /**
@@ -132,5 +132,5 @@ export const PERMIT_ENTRIES_MAX = 65_536;
  */
 export const CONNECTION_ENTRIES_MAX = 2_000_000;
 
-/** Maximum number of workers. During an upgrade, up to 128 workers run. A shared file has room for 256 processes. */
+/** Maximum number of workers. During an upgrade, up to twice as many workers run. A shared file has room for 256 processes. */
 export const WORKERS_MAX = 64;

@@ -1,7 +1,6 @@
 import { messageOf } from "./cause.ts";
 import { contains, parseIp, parseIpBlock } from "./ip-address.ts";
 
-/** An address to listen on. */
 export interface ListenAddress {
   /** A host name or an IP address. An IPv6 address has no brackets. */
   readonly host: string;

@@ -1,4 +1,3 @@
-/** The declaration of one metric. */
 export interface MetricDeclaration {
   readonly type: "counter" | "gauge" | "histogram" | "summary";
   readonly help: string;

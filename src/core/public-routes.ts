@@ -21,7 +21,7 @@ export type FieldKind = (typeof FIELD_KINDS)[number];
 /** The kind of a field. A question mark makes the field optional. */
 export type FieldRule = FieldKind | `${FieldKind}?`;
 
-/** The body fields with which a login registers the device key. A row with `registers_key` has them besides its `fields`. */
+/** The body fields with which a login registers the device key. A row with `registers_key` accepts them in addition to `fields`. */
 export const KEY_FIELDS = ["client_public_key", "client_key_algorithm"] as const;
 
 /** HTTP statuses of the backend that the client gets only if `pass_statuses` of the row lists them. */
@@ -67,7 +67,7 @@ export type PublicRouteEntry = {
   readonly pass_statuses?: readonly ExtraStatus[] | undefined;
 };
 
-/** Returns true if the fields of a call are in its body. For the other methods, they are in the query. */
+/** Returns true if calls with this method have their fields in the body. Otherwise, the fields are in the query. */
 export function hasBody(method: PublicMethod): boolean {
   return method !== "GET" && method !== "DELETE";
 }

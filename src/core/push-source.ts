@@ -8,7 +8,7 @@
  *   itself sent the message twice.
  * - No silent loss: if messages may be lost, the source calls `gap` before the next message.
  * - Cursors: no two messages have the same cursor. If the backend or Redis assigns the cursors, every gateway passes the same
- *   cursor for a message. Otherwise, the source creates the cursors. No other run of a gateway creates the same ones.
+ *   cursor for a message. Otherwise, the source creates the cursors. Every start of a gateway creates different cursors.
  * - Invalid messages: the source counts each one, calls `lost` for its audience, and continues. If the audience is unknown, the
  *   source calls `gap`, at most once per second.
  * - A sink that throws: the source calls `gap` and continues.

@@ -56,7 +56,6 @@ export const REFUSALS = {
   INTERNAL: { code: "internal", text: "an internal error occurred" },
 } as const satisfies Record<Reason, CatalogueEntry>;
 
-/** The optional parts of a refusal. */
 export interface RefusalDetails {
   /** Details for programs. They are sent as google.rpc.ErrorInfo.metadata. */
   readonly metadata?: Readonly<Record<string, string>>;

@@ -16,7 +16,7 @@ export interface RevocationsOptions {
   readonly clock: Clock;
   /** How long the session cache is still trusted after the push feed went down. */
   readonly graceMs: number;
-  /** The position of the first revocation in the log. Default: 0. */
+  /** The position at which the revocation log starts. Default: 0. */
   readonly startMark?: number;
 }
 
@@ -60,7 +60,8 @@ export class Revocations {
 
   /** Call this if revocations may have been lost. */
   lost(): void {
-    // An empty revocation ends no session, but it increases `mark`. So a look-up that was made before this call has a lower mark.
+    // An empty revocation ends no session, but it increases `mark`. So a look-up from before this call has a lower mark. The hub
+    // refuses subscriptions with such a look-up.
     this.#log.append({});
     for (const listener of this.#listeners) listener.lost();
   }

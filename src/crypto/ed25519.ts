@@ -3,9 +3,9 @@ import type { VerifyingKey } from "../core/keys.ts";
 import { SIGNATURE_BYTES } from "../core/keys.ts";
 import { isWeakPublicKey } from "./public-key.ts";
 
-/** The DER bytes of a SubjectPublicKeyInfo before the 32 raw bytes of the Ed25519 public key (RFC 8410). */
+/** The DER bytes that precede the 32 raw bytes of an Ed25519 public key in a SubjectPublicKeyInfo (RFC 8410). */
 const SPKI_PREFIX = Buffer.from("302a300506032b6570032100", "hex");
-/** The DER bytes of a PKCS #8 OneAsymmetricKey before the 32-byte seed of the Ed25519 private key (RFC 8410). */
+/** The DER bytes that precede the 32-byte seed of an Ed25519 private key in a PKCS #8 OneAsymmetricKey (RFC 8410). */
 const PKCS8_PREFIX = Buffer.from("302e020100300506032b657004220420", "hex");
 
 const SHA256_BYTES = 32;

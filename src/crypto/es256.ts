@@ -3,7 +3,8 @@ import type { VerifyingKey } from "../core/keys.ts";
 import { PUBLIC_KEY_BYTES, SIGNATURE_BYTES } from "../core/keys.ts";
 
 /**
- * The DER bytes of a SubjectPublicKeyInfo (RFC 5480) before the 65 bytes of an uncompressed point. They name the curve P-256.
+ * The DER bytes that precede the 65 bytes of an uncompressed point in a SubjectPublicKeyInfo (RFC 5480). These DER bytes name the
+ * curve P-256.
  */
 const SPKI_PREFIX = Buffer.from("3059301306072a8648ce3d020106082a8648ce3d030107034200", "hex");
 

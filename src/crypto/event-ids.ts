@@ -48,7 +48,7 @@ export class EventIds {
     this.#fillRandom = fillRandom;
   }
 
-  /** Returns a new unique id that names the position with this token. */
+  /** Returns a new unique id. `token` is the token of the position that the id names. */
   create(token: Uint8Array): string {
     const block = Buffer.alloc(BLOCK_BYTES);
     block.set(token);
@@ -59,7 +59,10 @@ export class EventIds {
     return this.#seal(block);
   }
 
-  /** Returns the id of the backend event whose position has this token. Gateways with the same first key create the same id. */
+  /**
+   * Returns the id of a backend event. `token` is the token of the event's position in the push feed. Gateways with the same first
+   * key create the same id.
+   */
   idOfEvent(token: Uint8Array): string {
     const block = Buffer.alloc(BLOCK_BYTES);
     block.set(token);

@@ -22,7 +22,7 @@ export interface KeySeeds {
   readonly current: Uint8Array;
   /**
    * The seed of the next signing key. Its public key is published in advance, so that clients know it before the first
-   * signature arrives.
+   * signature of this key arrives.
    */
   readonly next?: Uint8Array | undefined;
   /**

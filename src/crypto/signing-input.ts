@@ -78,7 +78,7 @@ export function responseSigningInput(f: ResponseFields): Uint8Array<ArrayBuffer>
   ]);
 }
 
-/** The bytes that the gateway signs for an event, once for all streams. */
+/** The bytes that the gateway signs for an event. All streams get the same signature. */
 export function eventSigningInput(f: EventFields): Uint8Array<ArrayBuffer> {
   return frames([
     "sallyport.event.v1",

@@ -36,7 +36,7 @@ export const GUEST_LOGIN: PublicRouteEntry = {
   registers_key: true,
 };
 
-/** Creates the endpoints for login by e-mail code (proto/README.md, "Public REST") and for guests. */
+/** Creates the endpoints of the login by e-mail code (proto/README.md, "Public REST") and of the guest login. */
 export function authApi(parts: AuthParts): Endpoints {
   return {
     "/api/v1/public/auth/send-email-code": { POST: (call) => sendEmailCode(call, parts) },
@@ -58,7 +58,7 @@ function logInGuest({ body }: ApiCall, { users, sessions }: AuthParts): ApiReply
   return newSession(users.createGuest(), key, sessions);
 }
 
-/** Checks the code after all other fields, so that an invalid field does not use up an attempt. */
+/** Checks the code after all other fields, so that a call with another invalid field does not count as an attempt. */
 function confirmEmailCode({ body }: ApiCall, { challenges, users, sessions }: AuthParts): ApiReply {
   const challengeId = textField(body, "challenge_id", ID_CHARS_MAX);
   const code = textField(body, "code", CODE_CHARS_MAX);

@@ -23,7 +23,7 @@ const SCHEMA = `
   CREATE TABLE push_log (seq INTEGER PRIMARY KEY, event BLOB NOT NULL, end_bytes INTEGER NOT NULL);
 `;
 
-/** The SQL statements that change the tables of one schema version to those of the next, by the older version. */
+/** Maps a schema version to the SQL statements that convert its tables to the next version. */
 const MIGRATIONS: Readonly<Record<number, string>> = {
   1: "ALTER TABLE device_sessions ADD COLUMN client_key_algorithm TEXT NOT NULL DEFAULT 'EdDSA'",
 };
@@ -31,7 +31,7 @@ const MIGRATIONS: Readonly<Record<number, string>> = {
 /**
  * Opens a database file, or a database in memory if `file` is ":memory:". Locks the file against other processes.
  *
- * Throws SQLite's error, or an error if the file has a later schema version.
+ * Throws SQLite's error. Also throws if the schema version of the file is later than `SCHEMA_VERSION`.
  */
 export function openDatabase(file: string): Database {
   const database = new Database(file, { create: true, strict: true });

@@ -13,7 +13,7 @@ export interface SessionRecord {
   readonly status: "active" | "revoked";
 }
 
-/** The public key of a device, as a login registers it. */
+/** The public key of a device and its algorithm, as a login registers them. */
 export type ClientKey = Pick<SessionRecord, "client_public_key" | "client_key_algorithm">;
 
 const COLUMNS = "id AS device_session_id, user_id, client_public_key, client_key_algorithm, status";

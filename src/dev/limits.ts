@@ -1,6 +1,6 @@
 /** Limits of the embedded backend. Only tests change them. */
 export interface DevLimits {
-  /** Maximum users. Each chat message stores one event for each user. */
+  /** Maximum users. Limits the work for a chat message, which stores one event for each user. */
   readonly usersMax: number;
   /** Maximum device sessions, active and revoked together. */
   readonly sessionsMax: number;
@@ -10,9 +10,9 @@ export interface DevLimits {
   readonly codeTtlMs: number;
   /** Maximum stored chat messages, with their idempotency keys. If it is exceeded, the oldest message is deleted. */
   readonly messagesMax: number;
-  /** Maximum events in the push log. A gateway can resume only if the log has every event after its cursor. */
+  /** Maximum events in the push log. The oldest events are deleted. A gateway that lacks a deleted event cannot resume. */
   readonly pushEventsMax: number;
-  /** Maximum total size of the events in the push log, in bytes. The oldest event does not count. */
+  /** Maximum total size of the events in the push log, in bytes. The size of the oldest event is not included. */
   readonly pushBytesMax: number;
   /** Maximum open push streams. */
   readonly pushStreamsMax: number;
@@ -32,7 +32,7 @@ export const DEV_LIMITS: DevLimits = {
   keepaliveMs: 10_000,
 };
 
-/** Six digits and five attempts: an attacker guesses a code with a probability of 5 in 1,000,000. */
+/** Each code allows `CODE_ATTEMPTS_MAX` (5) attempts. So an attacker guesses a code with a probability of 5 in 1,000,000. */
 export const CODE_DIGITS = 6;
 export const CODE_ATTEMPTS_MAX = 5;
 

@@ -24,7 +24,7 @@ export class PushService {
   async *#subscribe(cursor: string, signal: AbortSignal): AsyncGenerator<PushEvent> {
     if (this.#streams.size >= this.#limits.pushStreamsMax) throw new ConnectError("too many streams", Code.ResourceExhausted);
     const release = () => this.#streams.delete(signal);
-    // `finally` is not enough: if the stream is reset during a blocked write, connect-node never resumes this generator.
+    // If the stream is reset during a blocked write, connect-node never resumes this generator. So its `finally` does not run.
     signal.addEventListener("abort", release, { once: true });
     this.#streams.add(signal);
     try {

@@ -8,14 +8,14 @@ interface UserParts {
   readonly chat: Chat;
 }
 
-/** The gateway's setting `routes` for this API. */
+/** The value of the gateway setting `routes` for this API. */
 export const DEV_ROUTES = [
   { message_type: "user.profile.get", method: "GET", path: "/api/v1/user/profile" },
   { message_type: "user.profile.update", method: "PATCH", path: "/api/v1/user/profile" },
   { message_type: "chat.message.send", method: "POST", path: "/api/v1/user/rooms/{room_id}/messages", keep_answer_ms: 600_000 },
 ] as const;
 
-/** Creates the endpoints for logged-in users. Only the gateway may call these endpoints: they trust the header X-User-Id. */
+/** Creates the endpoints for logged-in users. Only the gateway may call them, because they trust the header X-User-Id. */
 export function userApi(parts: UserParts): Endpoints {
   return {
     "/api/v1/user/profile": {

@@ -28,7 +28,7 @@ export class Users {
     return this.#findByEmail(email) ?? this.#create(email);
   }
 
-  /** Creates a user who has no e-mail address. The stored address is invalid (RFC 2606 2), so no code can be sent to it. */
+  /** Creates a user with a made-up e-mail address. Its domain ends in `.invalid` (RFC 2606 2), so it receives no mail. */
   createGuest(): User | undefined {
     return this.#create(`guest-${randomUUIDv7("hex", this.#clock.now())}@guest.invalid`);
   }

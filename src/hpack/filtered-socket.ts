@@ -107,7 +107,7 @@ export class FilteredSocket extends Duplex {
 }
 
 /**
- * Closes a connection when its client sets a header table size below `TABLE_OCTETS`, if the connection has no `FilteredSocket`.
+ * Used for a connection without a `FilteredSocket`. Closes it when the client sets a header table size below `TABLE_OCTETS`.
  * A `FilteredSocket` cannot be added at that time, because the content of the encoder's table is unknown.
  *
  * The client must connect again. This is rare: known clients set such a size only in their first SETTINGS frame. Their

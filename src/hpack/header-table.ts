@@ -3,7 +3,7 @@ const ENTRY_OVERHEAD = 32;
 
 /** A field of an encoder's dynamic table. Strings are stored as sent, with their length prefixes. */
 export interface TableField {
-  /** The index of the name in the static table, or the string of the name. */
+  /** The index of the name in the static table, or the name as a string literal (RFC 7541 5.2). */
   readonly name: number | Uint8Array;
   readonly value: Uint8Array;
   /** Length of name and value together, after decoding, in octets. */

@@ -6,7 +6,7 @@ import type { Subscriber } from "./subscription.ts";
 export interface Admission extends Subscriber {
   readonly requestId: string;
   /**
-   * The position in the revocation log at which the session was active. A later revocation may have ended the session; see
+   * The session was active up to this position in the revocation log. A later revocation may have ended the session; see
    * `RevocationLog.revokedSince`.
    */
   readonly mark: number;

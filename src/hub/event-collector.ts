@@ -12,8 +12,8 @@ export interface EventCollectorParts {
 }
 
 /**
- * The sink of a poll: collects events until `take`. Events that do not fit are not collected. They are also in the replay
- * buffers, so the client gets them when it resumes after the last collected event.
+ * The sink of a poll: collects events until `take`. Events that do not fit are not collected. The client gets them from the
+ * replay buffers when it resumes after the last collected event.
  */
 export class EventCollector implements Sink {
   readonly isPoll = true;
@@ -26,7 +26,7 @@ export class EventCollector implements Sink {
   readonly #bytesMax: number;
   readonly #frames: Uint8Array[] = [];
   #bytes = 0;
-  /** Whether an event did not fit. No later event is collected, because the events must be complete and in order. */
+  /** Whether an event did not fit. Later events are not collected: the client would resume after them and miss this event. */
   #isFull = false;
   #isEnded = false;
   #isReleased = false;
@@ -45,7 +45,7 @@ export class EventCollector implements Sink {
     return this.#isEnded || this.#isFull;
   }
 
-  /** True if the poll can be answered now: an event was collected, or the hub ended the poll or its wait. */
+  /** True if the poll can be answered now: an event was collected, the poll has ended, or `release` was called. */
   get isReady(): boolean {
     return this.#isEnded || this.#isReleased || this.#frames.length > 0;
   }
@@ -71,7 +71,7 @@ export class EventCollector implements Sink {
     this.#end(refusal);
   }
 
-  /** Ends the wait. Events are still collected until `take`. */
+  /** Ends the wait for the first event. Events are still collected until `take`. */
   release(): void {
     this.#isReleased = true;
     this.#ready();

@@ -18,7 +18,7 @@ export interface HistoryLimits {
 export interface MissedEvents {
   /** The stream position up to which the client has received all events. */
   readonly after: Position;
-  /** All events after the position `after` for the client's user or session, in order. */
+  /** All events of the client's user and of its session that follow the position `after`, in order. */
   readonly events: readonly SignedEvent[];
 }
 
@@ -96,7 +96,7 @@ export class History {
   }
 
   /**
-   * Returns all events for the user or the session after the event `eventId`. Returns `undefined` if:
+   * Returns all events of the user and of the session that follow the event `eventId`. Returns `undefined` if:
    * - the id is unknown, or
    * - several stored events have this id, or
    * - an event after the event `eventId` may be missing.

@@ -36,12 +36,12 @@ export class Hub {
   readonly #broadcaster: Broadcaster;
   #lastStreamId = 0;
   /**
-   * Each session look-up has a position in the revocation log (`Admission.mark`). A look-up with a lower position than this one is
-   * invalid, because the gateway may have missed a later revocation.
+   * The lowest valid `Admission.mark`, a position in the revocation log. A session look-up with a lower mark is invalid, because
+   * the gateway may have missed a revocation after it.
    */
   #lookUpsValidFromMark = 0;
   #nextHeartbeatMs: number;
-  /** What is refused with SHUTTING_DOWN. */
+  /** Which new calls are refused with SHUTTING_DOWN. `all` means streams and polls. */
   #refuses: "nothing" | "streams" | "all" = "nothing";
   /** Number of streams when the shutdown started. */
   #streamsAtShutdown = 0;
@@ -238,7 +238,7 @@ export class Hub {
     return this.#streams.size;
   }
 
-  /** Refuses new streams with SHUTTING_DOWN. Also refuses new polls, unless `answersPolls`: then they are answered immediately. */
+  /** Refuses new streams with SHUTTING_DOWN. New polls are answered immediately if `answersPolls`, and refused otherwise. */
   refuseStreams(answersPolls = false): void {
     this.#refuses = answersPolls ? "streams" : "all";
   }

@@ -12,8 +12,8 @@ import { SessionRecheck, type SessionRecheckOptions } from "./session-recheck.ts
 
 export interface HubSettings extends HubLimits {
   /**
-   * Maximum number of concurrent session look-ups after a gap in the push feed. After a gap, the hub looks up the sessions of
-   * all open streams again.
+   * Maximum number of concurrent session look-ups for open streams. When revocations may have been lost, the hub looks up the
+   * sessions of all open streams again.
    */
   readonly recheckLookUpsMax: number;
 }
@@ -42,7 +42,7 @@ export interface RunningHub {
 
 /** Interval of `Hub.tick`. Heartbeats and expirations can be late by up to this time. */
 const TICK_MS = 1000;
-/** Delay before the hub repeats session look-ups that failed after a gap. */
+/** Delay before the hub repeats failed session look-ups for open streams. */
 const RECHECK_RETRY_MS = 1000;
 
 /** Creates the hub, registers it for revocations, and starts its timers. */

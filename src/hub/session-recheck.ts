@@ -22,7 +22,7 @@ export interface SessionRecheckOptions {
 }
 
 /**
- * After revocations may have been lost, looks up the sessions of all open streams again. Ends the streams of sessions that are
+ * Looks up the sessions of all open streams again, when revocations may have been lost. Ends the streams of sessions that are
  * not active. Repeats failed look-ups until all succeed.
  */
 export class SessionRecheck {

@@ -36,7 +36,7 @@ export interface Sink {
   write(frame: Uint8Array): void;
   /** Ends the stream with the refusal, after all frames that were already written. Only the first call has an effect. */
   end(refusal: Refusal): void;
-  /** Ends the wait, so that the poll is answered now. Only a poll has this method. */
+  /** Ends the wait for the first event, so that the poll is answered now. Only the sink of a poll has this method. */
   release?(): void;
   /** Number of written bytes that the runtime has not sent yet. */
   readonly queuedBytes: number;

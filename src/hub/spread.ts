@@ -16,7 +16,7 @@ export interface SpreadTimer {
 const STEP_MS = 25;
 /** Maximum rate at which overdue streams end after a pause of the process, as a multiple of the average rate. */
 const CATCH_UP = 1.4;
-/** Even after a long pause, one step ends at most `CATCH_UP` times the number of streams that end in this many ms on average. */
+/** Length of a pause of the process, in ms. After a longer pause, a step ends no more streams than after this pause. */
 const LATE_STEP_MS = 100;
 
 /**

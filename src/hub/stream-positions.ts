@@ -4,7 +4,10 @@ import { type EventIds, TOKEN_BYTES, tokenOfCursor } from "../crypto/event-ids.t
 export interface Position {
   /** Increases with each message of the push feed. Each process counts separately. */
   readonly order: number;
-  /** Identifies this position in event ids. A hash of the message's cursor; random if the message has no new cursor. */
+  /**
+   * Identifies this position in event ids. If the message at this position has a cursor that no earlier message has, the token
+   * is a hash of the cursor. Otherwise, the token is random.
+   */
   readonly token: Uint8Array;
   /** Whether `token` comes from a cursor. If so, every gateway of the same backend knows this token. */
   readonly isShared: boolean;

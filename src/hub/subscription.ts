@@ -55,7 +55,7 @@ export class Subscription implements SinkListener {
   readonly #sink: Sink;
   readonly #limits: OutboxLimits;
   readonly #owner: SubscriptionOwner;
-  /** Serial number of the latest broadcast that this stream received or skipped. Set by `Broadcaster`. */
+  /** Number of the latest broadcast that this stream received or skipped. Set by `Broadcaster`. */
   broadcasts = 0;
   /** Frames that wait to be written. The outbox exists only while the client reads too slowly. */
   #outbox: Outbox | undefined;

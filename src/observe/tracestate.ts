@@ -3,16 +3,17 @@
  * newest member is the first.
  */
 const MEMBERS_MAX = 32;
-/** Maximum length of a propagated header, in characters. W3C Trace Context requires at least 512 characters (3.3.1.5). */
+/** Maximum length of a propagated header, in characters. Longer headers are shortened (W3C Trace Context 3.3.1.5). */
 const CHARS_MAX = 512;
 /**
- * If a header exceeds `CHARS_MAX`, members longer than this are removed first. Then members are removed from the end (3.3.1.5).
+ * If a header exceeds `CHARS_MAX`, members of more than this many characters are removed first. Then members are removed from
+ * the end (W3C Trace Context 3.3.1.5).
  */
 const LONG_MEMBER_CHARS = 128;
 
-/** A valid key: a simple key, or `tenant@system` (3.3.1.3). */
+/** A valid key: a simple key, or `tenant@system` (W3C Trace Context 3.3.1.3). */
 const KEY = /^(?:[a-z][a-z0-9_*/-]{0,255}|[a-z0-9][a-z0-9_*/-]{0,240}@[a-z][a-z0-9_*/-]{0,13})$/;
-/** A valid value: printable ASCII except "," and "=", without a space at the end (3.3.1.3.2). */
+/** A valid value: printable ASCII except "," and "=", without a space at the end (W3C Trace Context 3.3.1.3.2). */
 const VALUE = /^[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]$/;
 
 /**

@@ -8,8 +8,9 @@ import type { RouteFields } from "./route-fields.ts";
 const ENDLESS: ReadonlySet<string> = new Set(["text/event-stream", "multipart/x-mixed-replace"]);
 
 /**
- * Returns the fields of a route for the successful answers of an operation: none if one of them is JSON or if none has a body,
- * otherwise those of raw bytes. Throws `NotExpressible` if a route cannot pass on these answers.
+ * Returns the fields that a route needs to pass on the successful answers of an operation. If one of the answers is JSON, or if
+ * no answer has a body, the route needs no field. Otherwise, it needs `response = "raw"`. Throws `NotExpressible` if no route can
+ * pass on the answers.
  */
 export function answerFields(document: OpenApiDocument, responses: Node): RouteFields {
   const types = successTypes(document, responses);
@@ -28,7 +29,7 @@ export function answerFields(document: OpenApiDocument, responses: Node): RouteF
   };
 }
 
-/** Returns the media types of all successful answers. Throws `NotExpressible` if an operation has only answers of other kinds. */
+/** Returns the media types of all successful answers. If there are none, throws `NotExpressible` for a redirect or a 1xx answer. */
 function successTypes(document: OpenApiDocument, responses: Node): string[] {
   const statuses = Object.keys(responses);
   const successes = statuses.filter((status) => /^2(\d\d|XX)$/i.test(status));

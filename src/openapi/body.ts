@@ -9,7 +9,7 @@ export type Body = JsonBody | RawBody;
 
 export interface JsonBody {
   readonly form: "json";
-  /** The names of its fields. `undefined` if the body may have other fields, or may be no object. */
+  /** The names of the body's fields. `undefined` if the schema does not list all fields. */
   readonly names: ReadonlySet<string> | undefined;
   readonly schema: unknown;
 }
@@ -44,7 +44,7 @@ export function bodyOf(
   return { form: "json", names: fieldNames(document, schema), schema };
 }
 
-/** `written`: the types with their parameters. */
+/** `written`: the same media types as `types`, but with their parameters. */
 function rawBody(written: readonly string[], types: readonly string[], method: OperationMethod): RawBody {
   const shown = types.join(" or ");
   if (method === "delete") throw new NotExpressible(`its body is ${shown}, and a DELETE route sends only JSON`);
@@ -56,7 +56,7 @@ function rawBody(written: readonly string[], types: readonly string[], method: O
   return { form: "raw", types, contentType };
 }
 
-/** Returns the names of the fields of an object's schema, or `undefined` if other fields or other values are possible. */
+/** Returns the field names in the schema of an object. Returns `undefined` if the schema does not list all fields. */
 function fieldNames(document: OpenApiDocument, root: unknown): ReadonlySet<string> | undefined {
   const names = new Set<string>();
   const seen = new Set<unknown>();

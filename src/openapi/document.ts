@@ -108,7 +108,7 @@ function parse(text: string): unknown {
     try {
       return JSON.parse(json);
     } catch {
-      // The text can still be YAML, because a flow mapping of YAML also starts with a brace.
+      // The text is not JSON, but it can be YAML: a flow mapping of YAML also starts with a brace.
     }
   }
   try {

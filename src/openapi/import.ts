@@ -9,7 +9,7 @@ import type { Loss } from "./schemas/losses.ts";
 import { payloadSchema } from "./schemas/payload-schema.ts";
 import { serverOf } from "./servers.ts";
 
-/** The message type of a route while it is checked. It is not in the reasons of operations that are left out. */
+/** Placeholder for the message type while a route is checked. It is removed from error messages. */
 const CHECKED_TYPE = "import.check";
 /**
  * Maximum size of all schemas together, in characters. They can be larger than the document, because each schema has a copy of
@@ -17,14 +17,14 @@ const CHECKED_TYPE = "import.check";
  */
 const SCHEMAS_SIZE_MAX = 64 * 1024 * 1024;
 
-/** A route of the configuration, as it is written. */
+/** The settings of one route, as the configuration file contains them. */
 export type ImportedRow = Readonly<Record<string, string>> & { readonly message_type: string };
 
 export interface ImportedRoute {
   readonly operation: OperationName & { readonly summary: string | undefined };
   readonly row: ImportedRow;
   readonly path: string;
-  /** What writers of clients must know. */
+  /** What authors of clients must know about the route. */
   readonly remarks: readonly string[];
   /** The file that the field `schema` of `row` names; `undefined` if the payload has no schema. */
   readonly schema: SchemaFile | undefined;
@@ -48,9 +48,9 @@ export interface ImportResult {
 }
 
 export interface ImportOptions {
-  /** Only operations with one of these tags. Default: all. */
+  /** Imports only operations with one of these tags. Default: all operations. */
   readonly tags?: readonly string[];
-  /** Only operations whose path starts with one of these texts. Default: all. */
+  /** Imports only operations whose path starts with one of these texts. Default: all operations. */
   readonly pathPrefixes?: readonly string[];
   /** Replaces the path of the document's server. */
   readonly basePath?: string | undefined;
@@ -58,7 +58,7 @@ export interface ImportOptions {
   readonly schemaPrefix?: string | undefined;
 }
 
-/** Converts each operation of a document to a route, or says why it cannot be one. */
+/** Converts each operation of a document to a route. If this is not possible, lists the operation and the reason in `leftOut`. */
 export function importRoutes(document: OpenApiDocument, options: ImportOptions = {}): ImportResult {
   const { tags = [], pathPrefixes = [] } = options;
   const chosen = operationsOf(document).filter(
@@ -79,7 +79,7 @@ class Importer implements ImportResult {
   readonly #schemaPrefix: string | undefined;
   #schemasSize = 0;
   readonly #messageTypes = new MessageTypes();
-  /** The message types of the routes, by method and path. These paths contain no names of variables. */
+  /** Maps the method and path of each route to its message type. In these paths, each variable is `{}`. */
   readonly #calls = new Map<string, string>();
 
   constructor(document: OpenApiDocument, { basePath, schemaPrefix }: ImportOptions) {

@@ -7,7 +7,7 @@ import { type FieldParameter, type Parameters, readParameters } from "./paramete
 import type { RouteFields } from "./route-fields.ts";
 import { routePath, unusedName, variableNames } from "./route-path.ts";
 
-/** Where the payload goes: the path of the route, and its fields for the body. */
+/** How a route sends the payload to the backend: the path of the route, and the fields of the route for the body. */
 export interface Mapping extends RouteFields {
   readonly path: string;
   /** The fields of the payload. `undefined` if the payload is bytes. */
@@ -24,14 +24,14 @@ export interface PayloadFields {
   readonly parameters: ReadonlyMap<string, FieldParameter>;
 }
 
-/** Decides where each field of the payload goes, or that its bytes are the body. Throws `NotExpressible`. */
+/** Decides how a route sends the payload to the backend. Throws `NotExpressible` if no route can send what the operation needs. */
 export function mappingOf(document: OpenApiDocument, operation: Operation): Mapping {
   const parameters = readParameters(document, operation.parameters);
   const body = bodyOf(document, operation);
   return body?.form === "raw" ? rawMapping(operation, parameters, body) : fieldMapping(operation, parameters, body);
 }
 
-/** The bytes of a raw payload have no fields, so nothing else can be sent. */
+/** The payload is the body. It has no fields for the variables of the path or for query parameters. */
 function rawMapping({ path }: Operation, { query, remarks }: Parameters, { types, contentType }: RawBody): Mapping {
   const shown = types.join(" or ");
   const [variable] = variableNames(path);
@@ -53,7 +53,7 @@ function rawMapping({ path }: Operation, { query, remarks }: Parameters, { types
   };
 }
 
-/** Every field of the payload gets a different name. */
+/** The payload is an object. If two of its fields would have the same name, one of them gets another name. */
 function fieldMapping(operation: Operation, parameters: Parameters, body: Exclude<Body, RawBody> | undefined): Mapping {
   const { query, deepNames, remarks } = parameters;
   const queryNames = query.map(({ name }) => name);

@@ -12,7 +12,7 @@ export function acceptsJson(types: readonly string[]): boolean {
   return types.some((type) => type === "application/json" || type === "application/*" || type === "*/*");
 }
 
-/** Whether a route without `response = "raw"` accepts a type: JSON, or a type such as `application/problem+json`. */
+/** Whether a route without `response = "raw"` accepts answers of this type, such as `application/problem+json`. */
 export function isJson(type: string): boolean {
   return acceptsJson([type]) || /^application\/.+\+json$/.test(type);
 }
@@ -23,8 +23,8 @@ export function isMultipart(type: string): boolean {
 }
 
 /**
- * Returns a media type as a route can have it. Without its parameters if a route cannot have these. Returns `undefined` for a range
- * such as `image/*`.
+ * Converts a media type to one that the configuration of a route accepts. If the type is not accepted with its parameters, removes
+ * them. Returns `undefined` for a range such as `image/*`.
  */
 export function routeMediaType(type: string): string | undefined {
   return [type.trim(), essenceOf(type)].find((each) => mediaType.decode(each).ok);

@@ -49,7 +49,7 @@ function fromId({ operationId, method, path }: Operation): string[] | undefined 
   return words.length === 0 ? undefined : words;
 }
 
-/** Returns the words of the path and the method, such as `pets.by_pet_id.get`. Used if an operation has no operationId. */
+/** Returns the words of the path and the method, such as `pets.by_pet_id.get`. Used if the operationId has no words. */
 function fromPath({ path, method }: Operation): string[] {
   const words = path.split("/").map((segment) => {
     const [name] = variableNames(segment);

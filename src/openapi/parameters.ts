@@ -2,7 +2,10 @@ import type { OpenApiDocument } from "./document.ts";
 import type { Node } from "./node.ts";
 import { NotExpressible } from "./not-expressible.ts";
 
-/** Headers that the gateway sends by itself or passes on. OpenAPI ignores parameters for Accept, Content-Type and Authorization. */
+/**
+ * Header parameters that get no remark. OpenAPI ignores parameters named Accept, Content-Type or Authorization. The gateway sets
+ * the other headers itself, or passes them on.
+ */
 const SENT_HEADERS: ReadonlySet<string> = new Set([
   ...["accept", "content-type", "authorization", "accept-language", "user-agent", "idempotency-key", "x-request-id"],
   ...["traceparent", "tracestate", "x-forwarded-for", "x-user-id", "x-device-session-id"],
@@ -15,24 +18,24 @@ export interface FieldParameter {
   /**
    * How the payload contains the value of the parameter:
    *
-   * - `value`: in one field, in the form of the schema.
+   * - `value`: in one field, as a value that matches the schema.
    * - `text`: in one field, as one text.
    * - `spread`: in several fields. Their names differ from the name of the parameter.
    */
   readonly form: "value" | "text" | "spread";
   readonly schema: unknown;
-  /** For the people who write clients. */
+  /** What authors of clients must know about the parameter. */
   readonly remark?: string;
 }
 
-/** What the parameters of an operation mean for its route. */
+/** The parameters of an operation that its route can send, and remarks about the others. */
 export interface Parameters {
   readonly query: readonly FieldParameter[];
-  /** The parameters of the path, by name. A variable of the path may have none. */
+  /** The parameters of the path, by name. The document may declare no parameter for a path variable. */
   readonly path: ReadonlyMap<string, FieldParameter>;
   /** Variables of the path whose value can have several segments. */
   readonly deepNames: ReadonlySet<string>;
-  /** What is not sent, for the people who write clients. */
+  /** Remarks for authors of clients. Each one names a header or cookie that the gateway does not send. */
   readonly remarks: readonly string[];
 }
 
@@ -63,7 +66,7 @@ function requireSimple({ style }: Node, name: string): void {
   throw new NotExpressible(`the path parameter ${name} has the style ${String(style)}, which a route does not have`);
 }
 
-/** A route sends one parameter for each element of an array. Returns a remark if the operation expects another form of a value. */
+/** Returns how the payload contains a query parameter. Adds a remark if the form is not `value`. */
 function queryForm(
   { style = "form", explode = style === "form", content }: Node,
   name: string,

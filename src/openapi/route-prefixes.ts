@@ -1,6 +1,6 @@
 /**
- * Maximum number of prefixes that `routePrefixes` returns. If there are more, it removes the last segment of the deepest
- * prefixes until few enough remain.
+ * Maximum number of prefixes that `routePrefixes` returns. If there are more, it merges the deepest prefixes by removing their
+ * last segments.
  */
 const PREFIXES_MAX = 16;
 /** Matches a segment that is allowed in a prefix of the setting `backend.route_prefixes`. */

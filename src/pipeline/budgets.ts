@@ -4,8 +4,8 @@ import type { PipelinePorts } from "./ports.ts";
 import { type AdmittedRequest, type FreshRequest, proven } from "./proof.ts";
 
 /**
- * Check 7. Takes one token from each bucket of the request. If one bucket is empty, takes no token and throws RATE_LIMITED. A
- * bucket in shadow mode is charged too, but never refuses a request.
+ * Check 7. Takes one token from each bucket of the request. If one bucket is empty, takes no token and throws RATE_LIMITED.
+ * A bucket whose budget is in shadow mode never refuses a request. Its token is taken too.
  */
 export async function takeBudgets(
   request: FreshRequest,

@@ -150,7 +150,7 @@ function reportShadow(demand: BucketDemand, ports: FailurePorts): void {
 
 /**
  * Charges a refused request to the network's failure bucket. If check 0 used the failure bucket of the session, also charges
- * this bucket, unless the refusal is one of `GATEWAY_FAULTS`.
+ * this bucket. A refusal in `GATEWAY_FAULTS` is not charged to the failure bucket of the session.
  *
  * Must run before `releasePermits`. Otherwise, another request could acquire the tokens in between.
  */

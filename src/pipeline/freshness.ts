@@ -3,8 +3,8 @@ import type { PipelinePorts } from "./ports.ts";
 import { type FreshRequest, proven, type VerifiedCaller } from "./proof.ts";
 
 /**
- * The cause of TIMESTAMP_OUT_OF_WINDOW if the timestamp is within the freshness window, but the request was signed before the
- * gateway started. The cause is logged, and never sent to a client.
+ * A cause of TIMESTAMP_OUT_OF_WINDOW: the request was signed before the gateway started. Its timestamp is within the freshness
+ * window, but its reservation may be lost. The cause is logged, and never sent to a client.
  */
 export class SignedBeforeStart extends Error {
   constructor() {

@@ -40,10 +40,7 @@ interface Request {
 
 interface SessionRequest extends Request {
   readonly session: Session;
-  /**
-   * The position in the revocation log at which the session was active. A revocation after this position may have ended the
-   * session.
-   */
+  /** The session was active up to this position in the revocation log. A later revocation may have ended the session. */
   readonly mark: number;
 }
 

@@ -5,8 +5,8 @@ import type { FoundSession, SessionDirectory } from "../core/sessions.ts";
 import { type AdmittedRequest, type KnownSession, proven, type WellFormed } from "./proof.ts";
 
 /**
- * Check 2. Throws unless the session exists and is active. The proof contains `mark`, the position in the revocation log at
- * which the session was active. A later check searches the log from there.
+ * Check 2. Throws unless the session exists and is active. The proof contains `mark`, a position in the revocation log. The
+ * session was active up to this position. A later check searches the log for revocations after this position.
  */
 export async function findSession(request: WellFormed, sessions: SessionDirectory): Promise<KnownSession> {
   const { session, mark } = activeOf(await sessions.find(request.envelope.deviceSessionId));
@@ -18,8 +18,7 @@ export async function findSession(request: WellFormed, sessions: SessionDirector
  * Returns a function that repeats check 2 immediately before a command is sent to the backend. It throws SESSION_REVOKED if
  * the session was revoked after check 2.
  *
- * - If the command did not wait in a queue, the function searches the revocation log for entries after the position `mark` of
- *   check 2.
+ * - If the command did not wait in a queue, the function searches the revocation log after the position `mark`.
  * - If the command waited, the function looks up the session again, because a revocation may have been lost during the wait.
  * - If the log no longer contains all entries after `mark`, the function also looks up the session again.
  */

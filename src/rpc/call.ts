@@ -14,7 +14,7 @@ export class Call<Peer = unknown> {
   /** Start of the call, in ms of `RpcOptions.clock.monotonic()`. */
   readonly startedAt: number;
   readonly notes: CallNotes = {};
-  /** Maximum cost of decoding the last message. The unit is one failure of the peer's failure budget (see `decodingCost`). */
+  /** Maximum cost of decoding the last message, as a number of failures of the peer (see `decodingCost`). */
   cost = 0;
   /** True after the peer guard (`options.guard`) has refused the peer of this call. */
   isPeerRefused = false;

@@ -35,7 +35,7 @@ function timeoutMs(value: string | null): number | undefined {
   return timeoutMs === undefined ? undefined : Math.min(timeoutMs, TIMER_MS_MAX);
 }
 
-/** Refuses a request whose `Connect-Protocol-Version` is not `protocolVersion`. The header is optional in the protocol. */
+/** Throws ConnectError if `Connect-Protocol-Version` is not `protocolVersion`. The header may be missing. */
 function checkHeaders(headers: HeaderReader): void {
   const version = headers.get(headerProtocolVersion.toLowerCase());
   if (version !== null && version !== protocolVersion) {
@@ -76,7 +76,7 @@ export const connectUnary: UnaryProtocol = {
   },
 };
 
-/** Adds the trailers of a unary call to its headers. The prefix `trailer-` is added to the name of each trailer. */
+/** Copies each trailer of a unary response to the response headers. The header name is `trailer-` and the name of the trailer. */
 function withTrailers<H extends Headers | Readonly<Record<string, string>>>(headers: H, trailer: Headers | undefined) {
   return trailer === undefined ? headers : trailerMux(new Headers(headers), trailer);
 }

@@ -83,7 +83,7 @@ class ByteQueue {
     this.#to += chunk.byteLength;
   }
 
-  /** Removes and returns the first bytes. The result is a view; the queue never overwrites these bytes. */
+  /** Removes and returns the first `bytes` bytes. The result is a view. The queue never overwrites the returned bytes. */
   take(bytes: number): Uint8Array {
     const taken = this.#bytes.subarray(this.#from, this.#from + bytes);
     this.#from += bytes;

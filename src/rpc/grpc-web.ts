@@ -17,7 +17,7 @@ import type { HttpReply, ResponseHeaders } from "./http.ts";
 import { type ConstantHeaders, constantHeaders, constantStreamHeaders, replyHeaders } from "./metadata.ts";
 import type { BodyForm, ProtocolName, ReplyMetadata, StreamEnd, StreamProtocol, UnaryProtocol } from "./protocol.ts";
 
-// gRPC-Web frames messages as gRPC does. The last frame of the body contains the trailers.
+// gRPC-Web sends each message in a frame, as gRPC does. The last frame of the body contains the trailers.
 // https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-WEB.md
 const headerNames = {
   timeout: headerTimeout.toLowerCase(),
@@ -25,7 +25,7 @@ const headerNames = {
   acceptEncoding: headerAcceptEncoding.toLowerCase(),
 };
 const binaryTypes = { proto: contentTypeProto, json: contentTypeJson };
-/** gRPC-Web text has no JSON: section "Content-Type" of the specification names only Protobuf and Thrift. */
+/** gRPC-Web text does not support JSON, because the specification ("Content-Type") names only Protobuf and Thrift. */
 const textTypes = { proto: "application/grpc-web-text+proto" };
 
 /**
@@ -103,7 +103,10 @@ function inForm(form: BodyForm, frame: Uint8Array<ArrayBuffer>): Uint8Array<Arra
   return form === "base64" ? encodeBase64(frame) : frame;
 }
 
-/** The last frame of a successful response without trailers. It is encoded only once, because most responses end with it. */
+/**
+ * The last frame of a successful response if the handler set no trailers. It is encoded only once, because most responses end
+ * with it.
+ */
 const okTrailer = encodeTrailer(setTrailerStatus(new Headers(), undefined));
 const okTrailers = { binary: okTrailer, base64: encodeBase64(okTrailer) };
 

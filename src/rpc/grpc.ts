@@ -12,7 +12,8 @@ import { TIMEOUT_CHARACTERS_MAX, TIMER_MS_MAX } from "./limits.ts";
 import { constantHeaders, constantStreamHeaders, replyHeaders } from "./metadata.ts";
 import type { StreamProtocol, UnaryProtocol } from "./protocol.ts";
 
-// gRPC frames messages, and sends the status in HTTP trailers. https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
+// gRPC sends each message in a frame, and the status in HTTP trailers.
+// https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
 const contentTypes = { proto: contentTypeProto, json: contentTypeJson };
 const unaryHeaders = constantHeaders(contentTypes);
 const streamHeaders = constantStreamHeaders(contentTypes);

@@ -100,7 +100,7 @@ export interface BodySink {
   readonly needsDrain: boolean;
 }
 
-/** Thrown if the body is longer than the reader allows. */
+/** Thrown if a body or a message is longer than `limitBytes`. */
 export class BodyTooLarge extends Error {
   readonly limitBytes: number;
 

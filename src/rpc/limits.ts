@@ -87,9 +87,9 @@ export const TIMEOUT_CHARACTERS_MAX = 16;
 export const TIMER_MS_MAX = 2_147_483_647;
 
 /**
- * Every request body may have this many pieces (chunks, DATA frames or padded pieces of base64), and one more per
- * `BODY_BYTES_PER_PIECE` bytes. Even a short piece takes a few µs to process. Normal networks produce pieces of about 1200
- * bytes or more.
+ * Every request body may have this many pieces, and one more per `BODY_BYTES_PER_PIECE` bytes. A piece is a chunk, a DATA
+ * frame, or base64 that ends with padding. Even a short piece takes a few µs to process. Normal networks produce pieces of
+ * about 1200 bytes or more.
  */
 export const BODY_PIECES_MAX = 512;
 export const BODY_BYTES_PER_PIECE = 1024;

@@ -12,7 +12,7 @@ export interface Negotiated<P> {
   readonly codec: CodecName;
 }
 
-/** Returns the gRPC-Web protocol of a response. Decides by the form of the request body and by the Accept header. */
+/** Returns the protocol of a gRPC-Web call. It depends on the form of the request body and on the Accept header. */
 type WebAccepting<P> = (requestForm: BodyForm, accept: string | null) => P;
 
 /** Maps content types to the protocols that serve one kind of method, such as unary. */

@@ -32,7 +32,6 @@ export interface RpcOptions<Peer> {
   readonly onDone: (summary: CallSummary<Peer>) => void;
 }
 
-/** Returns the options for reading the request messages of one call. */
 export function readOptions<Peer>(
   { limits }: AnyMethod<Peer>,
   { framed, requestForm }: UnaryProtocol | StreamProtocol,

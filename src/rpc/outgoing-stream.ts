@@ -107,7 +107,7 @@ export class OutgoingStream<O extends DescMessage> implements BodyWriter {
     return this.#wire.responseForm === "base64";
   }
 
-  /** Sends a frame that is encoded with `codec`, and in base64 if `isBase64`. Does nothing after the end of the stream. */
+  /** Sends a frame. It must be encoded with `codec`, then in base64 if `isBase64`. Does nothing after the end of the stream. */
   write(frame: Uint8Array): void {
     if (this.#ended) return;
     if (this.#body !== undefined) this.#body.write(frame);

@@ -163,7 +163,7 @@ function itemShape(field: DescField & { readonly fieldKind: "list" }): WireShape
   return scalarShape(field.scalar, field.utf8Validation);
 }
 
-/** Returns the wire format of a message field. `fields` is a function, because a message type may contain itself. */
+/** Returns the wire format of a message field. Its `fields` is a function, because a message type may contain itself. */
 function messageShape(desc: DescMessage, isGroup: boolean): WireShape {
   return { kind: isGroup ? "group" : "message", fields: () => fieldsOf(desc) };
 }

@@ -6,7 +6,7 @@ import type { HeaderReader, HttpReply, ResponseHeaders } from "./http.ts";
 export const PROTOCOL_NAMES = ["connect", "grpc-web", "grpc-web-text", "grpc"] as const;
 export type ProtocolName = (typeof PROTOCOL_NAMES)[number];
 
-/** The form of a body: its bytes as they are, or in base64. Only gRPC-Web text has base64. */
+/** The form of a body. In the form `binary`, the bytes are sent unchanged. Only gRPC-Web text uses the form `base64`. */
 export type BodyForm = "binary" | "base64";
 
 /** The header names that a protocol uses for the timeout and the compression. */

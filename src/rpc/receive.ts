@@ -13,8 +13,8 @@ export interface CallHeaders {
 }
 
 /**
- * Checks the peer with the peer guard, unless the method serves any peer. Then reads the request headers. Throws the refusal of the
- * guard, or a ConnectError.
+ * Checks the peer with the peer guard, and then reads the request headers. Skips the check if the method has `servesAnyPeer`.
+ * Throws the refusal of the guard, or a ConnectError.
  *
  * This function must be synchronous, so that the request body gets a listener in the first turn of the event loop. Otherwise
  * node:http2 does not report the end of the body.

@@ -6,15 +6,13 @@ import type { BodyForm } from "./protocol.ts";
 import { base64CharactersMax, decodeBase64, decodedBytesMax } from "./request-base64.ts";
 import { decodeFrameHeader, incompleteBody, incompleteFrame, unpackMessage } from "./request-frame.ts";
 
-/** Options for reading the messages of one request. */
 export interface ReadOptions {
   readonly framed: boolean;
-  /** The form of the body that `readMessage` reads. */
   readonly bodyForm: BodyForm;
   /** Maximum length of a message, in bytes. It applies before and after decompression. */
   readonly bytesMax: number;
   readonly compression: Compression | undefined;
-  /** Creates the error for a message that is too long. */
+  /** Creates the error for a message that is longer than `limitBytes`. */
   readonly tooLarge: (limitBytes: number) => Error;
   /**
    * Called with the length of each message in bytes, before the message is decompressed and decoded. If it throws an error, the

@@ -25,7 +25,7 @@ export class RpcServer<Peer> {
     this.#options = { ...this.#options, ...options };
   }
 
-  /** The paths of all methods. The edge creates one route per path. */
+  /** The URL paths of all methods, in the form `/package.Service/Method`. */
   get paths(): readonly string[] {
     return [...this.#methods.keys()];
   }

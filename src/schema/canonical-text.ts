@@ -2,7 +2,7 @@ import { isJsonObject } from "../core/json-body.ts";
 import type { Steps } from "./steps.ts";
 
 const STEPS_PER_VALUE = 20;
-/** Number of characters of the returned text that count as one step. A step is about 10 ns of work (`Steps`). */
+/** This number of characters in a canonical text counts as one step. A step is about 10 ns of work (`Steps`). */
 const CHARACTERS_PER_STEP = 16;
 
 /** Returns a text that is the same for equal JSON values. Object members are sorted by name, and 1.0 is written as 1. */

@@ -2,14 +2,14 @@ import { isJsonObject } from "../core/json-body.ts";
 import { SchemaProblem } from "./schema-problem.ts";
 import { SCHEMA_KEYWORDS } from "./vocabularies.ts";
 
-/** The keyword that the gateway adds to each schema, to count the steps of a check (`Steps`). Its value is a `SchemaWork`. */
+/** The keyword that counts the steps of a check (`Steps`). The gateway adds it to each schema, with a `SchemaWork` as its value. */
 export const STEPS_KEYWORD = "sallyportSteps";
 
 /**
  * The number of steps that the check of a value against one schema takes.
  *
- * Inner schemas, such as those of `allOf`, can apply to the same value. The check of an inner schema may end at `type`, before it
- * counts its own steps. So `value` also contains the steps of each of these inner schemas.
+ * A keyword such as `allOf` contains inner schemas. If the value has the wrong `type`, the check of an inner schema may end before
+ * the inner schema counts its own steps. So `value` also contains a fixed number of steps for each inner schema.
  */
 export interface SchemaWork {
   /** Steps for a value of any type. */
@@ -25,7 +25,7 @@ export interface SchemaWork {
 const STEPS_PER_SCHEMA = 20;
 /** Keywords whose check reads each member name of the checked object. */
 const EACH_NAME = ["additionalProperties", "maxProperties", "minProperties", "patternProperties", "propertyNames"];
-/** Steps per name in the keyword's value. The compiled check looks up each of these names in the checked object. */
+/** Steps for each name that the value of the keyword contains. The compiled check looks up each name in the checked object. */
 const EACH_OWN_NAME = { properties: 5, patternProperties: 40, dependentRequired: 12, dependentSchemas: 8 };
 /**
  * If one keyword has at least this many names, JavaScriptCore does not optimise the compiled check, because its code is too long.

@@ -10,10 +10,10 @@ interface Decimal {
 }
 
 /**
- * Returns a function that checks whether a number is a multiple of `divisor`, for `multipleOf`.
+ * Returns the check of the keyword `multipleOf`: whether a number is a multiple of `divisor`.
  *
- * The check is exact for the shortest decimals of both doubles: 19.99 is a multiple of 0.01. The built-in check of ajv 8.20 is not
- * used, because it divides the doubles: 19.99 / 0.01 is 1998.9999999999998.
+ * The check converts both doubles to their shortest decimals and divides these exactly. So 19.99 is a multiple of 0.01. The
+ * built-in check of ajv 8.20 is not used, because it divides the doubles: 19.99 / 0.01 is 1998.9999999999998.
  */
 export function isMultipleOf(divisor: number, steps: Steps): (value: number) => boolean {
   if (!Number.isFinite(divisor) || divisor <= 0) return () => false;
@@ -26,7 +26,10 @@ export function isMultipleOf(divisor: number, steps: Steps): (value: number) => 
   };
 }
 
-/** The numbers have at most 17 digits and exponents from -340 to 308, so the integers below have at most 670 digits. */
+/**
+ * Returns whether the second number is a multiple of `unit`. Both have at most 17 digits and an exponent from -340 to 308. So the
+ * integers that this function computes have at most 670 digits.
+ */
 function divides(unit: Decimal, { digits, exponent }: Decimal): boolean {
   const shift = exponent - unit.exponent;
   if (shift >= 0) return (digits * 10n ** BigInt(shift)) % unit.digits === 0n;

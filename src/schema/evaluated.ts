@@ -7,7 +7,6 @@ export interface PlacedSchema {
   readonly pointer: string;
 }
 
-/** What `Evaluation` needs from the compiler. */
 export interface SchemaValidity {
   isValid(schema: PlacedSchema, value: unknown): boolean;
   /** Returns the schema that a `$ref` in the compiled document refers to. */
@@ -39,10 +38,10 @@ export class Evaluation {
   }
 
   /**
-   * Returns the properties or items of a value that a schema evaluates. The schema must accept the value.
+   * Returns which properties or items of a value are evaluated by a schema. The schema must accept the value.
    *
-   * `isNested`: `false` for the schema whose own `unevaluatedItems` or `unevaluatedProperties` is checked, `true` for its inner
-   * schemas.
+   * `isNested` is false for the schema whose `unevaluatedItems` or `unevaluatedProperties` is checked. It is true for the inner
+   * schemas of this schema.
    */
   of(schema: PlacedSchema, value: unknown, isNested = false): Places {
     const { node } = schema;
@@ -101,7 +100,7 @@ export class Evaluation {
   }
 }
 
-/** Returns the value at a name or an index inside a schema, with its JSON Pointer. */
+/** Returns the value at a name or an index inside a schema, and the JSON Pointer of this value. */
 export function inside({ node, pointer }: PlacedSchema, name: string | number): PlacedSchema {
   const escaped = String(name).replaceAll("~", "~0").replaceAll("/", "~1");
   return { node: Reflect.get(Object(node), name), pointer: `${pointer}/${encodeURIComponent(escaped)}` };

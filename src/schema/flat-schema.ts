@@ -39,7 +39,7 @@ class Flattener {
     return { $ref, $defs: this.#defs };
   }
 
-  /** Returns a `$ref` to the copy of a schema for one dynamic scope. `run` makes the copy later. */
+  /** Returns a `$ref` to the copy of a schema for one dynamic scope. If there is no copy yet, the method `run` makes it later. */
   #reference(node: SchemaNode, resource: SchemaResource, outer: Scope): string {
     const scope = entered(resource, outer);
     const key = [node, ...scope.values()].map((each) => this.#idOf(each)).join(" ") + [...scope.keys()].join(" ");
@@ -93,8 +93,8 @@ function entered(resource: SchemaResource, outer: Scope): Scope {
 }
 
 /**
- * Returns the copy of a schema with these keywords. The copy has `$ref` in place of `$dynamicRef`, so `entries` can contain two
- * `$ref`. In this case, each `$ref` becomes a schema of its own in `allOf`.
+ * Returns a schema with the keywords of `entries`. Two entries can have the keyword `$ref`, because `$ref` has replaced
+ * `$dynamicRef`. In this case, each `$ref` becomes a separate schema in `allOf`.
  */
 function separateReferences(entries: [string, unknown][]): unknown {
   const references = entries.filter(([keyword]) => keyword === "$ref");

@@ -14,14 +14,15 @@ const PROGRAM_MAX = 4096;
 /** Fixed cost of a match, in steps. The variable cost of a match is added: see `WORK_PER_STEP`. */
 const STEPS_PER_MATCH = 40;
 /**
- * Units of work that count as one step. The work of a match is the pattern's instructions times the text's characters. A unit takes
- * at most about 10 ns, and mostly far less.
+ * Units of work that count as one step. The work of a match is the number of the pattern's instructions times the number of the
+ * text's characters. A unit takes at most about 10 ns, and usually far less.
  */
 const WORK_PER_STEP = 4;
 
 /**
- * Compiles a pattern for RE2. Its matching time is linear in the length of the text. `RegExp` backtracks: a pattern such as
- * `^(a+)+$` takes minutes for a text of thirty characters. RE2 has no back-references and no look-around.
+ * Compiles a pattern for RE2, whose matching time is linear in the length of the text. `RegExp` is not used, because it
+ * backtracks: a pattern such as `^(a+)+$` takes minutes for a text of thirty characters. RE2 has no back-references and no
+ * look-around.
  */
 export function linearPattern(pattern: string, steps: Steps): LinearPattern {
   const compiled = compile(pattern);

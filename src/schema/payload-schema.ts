@@ -8,7 +8,7 @@ import { Steps, TooManySteps } from "./steps.ts";
 export interface Violation {
   /** The JSON Pointer (RFC 6901) of the invalid part of the payload; empty for the whole payload. */
   readonly pointer: string;
-  /** The keyword that the payload violates; `false` if the schema accepts nothing; `steps` if the check takes too long. */
+  /** The keyword that the payload violates. `false`: the schema accepts nothing. `steps`: the check takes too long. */
   readonly keyword: string;
 }
 
@@ -50,8 +50,8 @@ export class PayloadSchema {
   }
 
   /**
-   * Checks a text that must be JSON. Returns `undefined` if it is valid. The check takes at most `stepsMax` steps. The default
-   * grows with the length of the text.
+   * Checks a payload, which must be JSON. Returns `undefined` if the payload is valid. The check takes at most `stepsMax` steps.
+   * The default of `stepsMax` grows with the length of the payload.
    */
   violationOf(json: string, stepsMax = STEPS_BASE + STEPS_PER_CHARACTER * json.length): Violation | undefined {
     this.#steps.start(stepsMax);

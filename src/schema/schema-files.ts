@@ -40,7 +40,10 @@ export class SchemaFiles {
     this.#readFile = readFile;
   }
 
-  /** Reads a schema and all documents that the schema refers to. Throws `SchemaProblem`, also if the schema does not compile. */
+  /**
+   * Reads a schema and all documents that the schema refers to. Throws `SchemaProblem` if a document is invalid, or if the schema
+   * does not compile.
+   */
   read(path: string): FlatSchema {
     const known = this.#schemas.get(path);
     if (known !== undefined) return known;
@@ -112,7 +115,7 @@ function requireValid(path: string, text: string, value: unknown): void {
   throw new SchemaProblem(`${path}: not a schema: ${place} ${rule}`);
 }
 
-/** The text for a wrong value of the keyword `type`. In the metaschema, `type` is an `anyOf`. */
+/** Message for a wrong `type`. Without it, the message would name `anyOf`, because the metaschema defines `type` by an `anyOf`. */
 const WRONG_TYPE = "is no type, expected null, boolean, integer, number, string, array or object, or a list of them";
 
 let compiled: PayloadSchema | undefined;

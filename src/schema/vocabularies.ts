@@ -36,7 +36,7 @@ const VOCABULARIES: Readonly<Record<string, Keywords>> = {
   content: new Map(),
 };
 
-/** The keywords of all standard vocabularies that can make a value invalid. */
+/** All keywords of `VOCABULARIES`. Each of them can make a value invalid. */
 export const CHECKED_KEYWORDS: Keywords = new Map(Object.values(VOCABULARIES).flatMap((each) => [...each]));
 
 /** The keywords that contain schemas. */
@@ -45,10 +45,10 @@ export const SCHEMA_KEYWORDS: ReadonlyMap<string, SchemaKind> = new Map(
 );
 
 /**
- * Returns the keywords that apply to a schema resource.
+ * Returns the keywords that apply to a schema resource. If its `$schema` names a metaschema with `$vocabulary`, only the keywords
+ * of the listed vocabularies apply.
  *
- * The `$schema` of the resource may name a custom metaschema, whose `$vocabulary` may list only some vocabularies. Throws
- * `SchemaProblem` if `$schema` names another draft, or if the metaschema requires an unknown vocabulary.
+ * Throws `SchemaProblem` if `$schema` names another draft, or if the metaschema requires an unknown vocabulary.
  */
 export function activeKeywords({ root, uri }: SchemaResource, resources: SchemaResources): Keywords {
   const dialect = typeof root === "boolean" ? undefined : root["$schema"];

@@ -9,7 +9,7 @@ import type { Call } from "../rpc/call.ts";
 export interface GatewayServiceParts {
   readonly pipeline: PipelinePorts;
   readonly streams: EventStreams;
-  /** Interval between heartbeats on an idle stream. */
+  /** Interval between heartbeats on an idle stream, in ms. */
   readonly heartbeatMs: number;
   /** Returns true after shutdown has started. The gateway then refuses new calls and completes the running calls. */
   readonly isStopping: () => boolean;

@@ -39,7 +39,7 @@ type PayloadObject = Readonly<Record<string, unknown>>;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** Decodes a payload that is empty or a JSON object. Throws PAYLOAD_INVALID, also if a member is not in `names`. */
+/** Decodes a payload. It must be empty, or a JSON object with only members of `names`. Otherwise, throws PAYLOAD_INVALID. */
 function readObject(bytes: Uint8Array, names: readonly string[]): PayloadObject {
   if (bytes.byteLength === 0) return {};
   const json = parseJson(bytes);
@@ -69,7 +69,7 @@ function readResumeAfter(payload: PayloadObject): string | undefined {
 interface IntegerRule {
   readonly min: number;
   readonly max: number;
-  /** The value if the payload does not have the member. */
+  /** The result of `readInteger` if the payload does not contain the integer. */
   readonly missing: number;
 }
 

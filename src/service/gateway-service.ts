@@ -24,7 +24,7 @@ export function gatewayService(parts: GatewayServiceParts): readonly AnyMethod<P
   ];
 }
 
-/** Marks an answer that the backend gave to another request with the same idempotency key (proto/client.md, "Keep an answer"). */
+/** This header marks an answer to an earlier request with the same idempotency key (proto/client.md, "Keep an answer"). */
 const REPLAYED_HEADER = "idempotent-replayed";
 
 async function executeCommand(message: SignedMessage, call: Call<Peer>, parts: GatewayServiceParts) {

@@ -1,7 +1,7 @@
 import type { ClaimOutcome } from "../core/answers.ts";
 import type { BackendReply } from "../core/backend.ts";
 
-/** The result of one attempt to claim a command. `busy`: another request has the claim. `end` resolves when this claim ends. */
+/** The result of one attempt to claim a command. `busy`: another request has the claim. `end` resolves when that claim ends. */
 export type ClaimAttempt =
   | Exclude<ClaimOutcome, { kind: "in_flight" }>
   | { readonly kind: "busy"; readonly end: () => Promise<BackendReply | undefined> };

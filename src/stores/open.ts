@@ -126,7 +126,10 @@ export async function openStores(settings: StoreSettings, parts: StoreParts): Pr
   return { sessions, ...shared, sample: sampleAll, close: closeAll };
 }
 
-/** All stores except the session cache, which is never shared: each gateway receives every revocation on its own push feed. */
+/**
+ * All stores except the session cache. The session cache is never shared, because each gateway receives every revocation on its
+ * own push feed.
+ */
 interface AdmissionStores extends Omit<Stores, "sessions"> {
   /** Frees the memory of expired entries. Returns the number of freed bytes. Call this every second. */
   readonly trim: () => number;
@@ -139,7 +142,7 @@ function openAdmissionStores(settings: StoreSettings, parts: StoreParts): Admiss
   return file === undefined ? openMemory(settings, parts) : openFile(file, settings, parts);
 }
 
-/** For stores that no other gateway shares: there is no gateway to send revocations to. */
+/** Used if no other gateway shares the stores. `announce` then sends nothing and resolves to `true`. */
 const ALONE = { announce: () => Promise.resolve(true), notReady: () => [] };
 
 function openFile(file: string | number, settings: StoreSettings, parts: StoreParts): AdmissionStores {
@@ -246,7 +249,7 @@ function openHostTables(settings: StoreSettings, { clock, lockFile }: StoreParts
     const trim = () => verifiedPeers.trim(clock.now());
     return { tables: { ...localCounts(), verifiedPeers }, local: undefined, trim, close() {} };
   }
-  // The reservations are in Redis, so the file needs no room for them.
+  // The reservations are in Redis. So the table of reservations in the file has the minimum size.
   const shared = { ...settings, file, verifiedPeers: sessionCache, replayEntriesMax: 1 };
   const { verifiedPeers, heldConnections, heldPermits, buckets, unverifiedBuckets, tidy, close } = openSharedFileStores(
     shared,

@@ -1,16 +1,16 @@
 import type { HeaderReader } from "../rpc/http.ts";
 
-/** Maximum length of an unread body whose end is awaited, in bytes. */
+/** The gateway waits for the end of an unread body if the body has at most this length, in bytes. */
 const AWAITED_BYTES_MAX = 16 * 1024;
-/** Maximum time for which the end of an unread body is awaited, in ms. */
+/** Maximum time for which the gateway waits for the end of an unread body, in ms. */
 export const UNREAD_WAIT_MS = 250;
 
 /**
  * Whether the gateway waits for the end of an unread request body before it resets the HTTP/2 stream. The gateway waits if the
  * Content-Length is at most `AWAITED_BYTES_MAX`.
  *
- * RFC 9113 8.1 allows a reset with NO_ERROR after the answer. But if curl 7.88.1 reads the answer and the reset at once, curl loses
- * the answer.
+ * RFC 9113 8.1 allows a reset with NO_ERROR after the answer. But if curl 7.88.1 reads the answer and the reset together, curl
+ * loses the answer.
  */
 export function awaitsEnd(headers: HeaderReader): boolean {
   const announced = headers.get("content-length");

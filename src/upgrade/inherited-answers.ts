@@ -9,7 +9,7 @@ export interface OwnStore extends AnswerStore {
   takeOver(answer: HandedAnswer): void;
 }
 
-/** A claim that the predecessor has granted, and that is still in flight. */
+/** A claim in flight: the predecessor has granted it, and its command has no answer yet. */
 interface Held {
   readonly request: KeyedRequest;
   readonly leaseEndMs: number;
@@ -47,7 +47,8 @@ export class InheritedAnswers implements AnswerStore {
     if (this.#state === "moving") await this.#moved.promise;
     if (this.#state === "own") return this.#own.claim(request, leaseMs, signal);
     const leaseEndMs = this.#clock.monotonic() + leaseMs;
-    // The kept answers can move while this claim waits for another request. The claim is then repeated in the own store.
+    // While this claim waits for another request, the kept answers can move to this process. The claim is then repeated in the
+    // store of this process.
     const outcome = await Promise.race([this.#remote.claim(request, leaseMs, signal), this.#moved.promise]);
     if (outcome === "moved") return this.#own.claim(request, leaseMs, signal);
     return outcome.kind === "first" ? { ...outcome, claim: this.#hold(request, leaseEndMs, outcome.claim) } : outcome;
@@ -97,7 +98,7 @@ export class InheritedAnswers implements AnswerStore {
 
   /**
    * Moves a claim in flight to the store of this process. New claims wait until all claims in flight have moved. So no other
-   * request can hold the claim there.
+   * request can already hold the claim in this store.
    */
   #continue(held: Held): void {
     const leftMs = Math.max(0, held.leaseEndMs - this.#clock.monotonic());

@@ -88,7 +88,6 @@ export class Predecessor {
     this.#send({ type: "ready" });
   }
 
-  /** Sends a revocation to the predecessor. */
   announce(revocation: Revocation): void {
     if (!this.#isGone) this.#send({ type: "revoke", revocation });
   }

@@ -11,8 +11,8 @@ export interface Program {
 /**
  * Reads how this process was started. Call this at the start, before the files on disk change.
  *
- * The executable is named by the path that the caller used (argv[0]), because this path may be a symbolic link that a deployment
- * changes. /proc/self/exe would name the target of the link, or a deleted file.
+ * The executable is named by the path with which this process was started (argv[0]), because this path may be a symbolic link that
+ * a deployment changes. /proc/self/exe would name the target of the link, or a deleted file.
  */
 export function startedProgram(env: Readonly<Record<string, string | undefined>>): Program {
   const [name = "", ...args] = readFileSync("/proc/self/cmdline", "utf8").split("\0").slice(0, -1);
@@ -21,7 +21,9 @@ export function startedProgram(env: Readonly<Record<string, string | undefined>>
   return { command: [path, ...args], cwd: process.cwd(), env: Object.fromEntries(defined) };
 }
 
-/** Returns the absolute path of `name`, as execvp(3) finds it; `undefined` if this process runs another file. */
+/**
+ * Looks for the executable of this process under `name`, as execvp(3) does. Returns its absolute path; `undefined` if not found.
+ */
 function executablePath(name: string, searchPath: string): string | undefined {
   const candidates = name.includes("/")
     ? [resolve(name)]

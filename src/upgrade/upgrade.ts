@@ -80,7 +80,6 @@ export class Upgrade {
     return this.#hasTakenOver;
   }
 
-  /** Sends a revocation to the successor. */
   announce(revocation: Revocation): void {
     this.#successor?.send({ type: "revoke", revocation });
   }

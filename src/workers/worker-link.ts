@@ -14,10 +14,14 @@ export interface WorkerLinkParts {
   readonly startProcess: (onMessage: (message: FromWorker) => void) => WorkerProcess;
 }
 
-/** A worker is not ready after this number of ticks without a message. A tick is one second. Workers report every second. */
+/**
+ * A worker counts as not ready after this number of ticks without a message. A tick is one second. A responsive worker sends a
+ * message every second.
+ */
 const LATE_TICKS = 4;
 /**
- * A worker is replaced after this number of ticks without a message. Until then, the messages that it does not read stay in memory.
+ * A worker is replaced after this number of ticks without a message. Until then, the supervisor keeps in memory the messages that
+ * the worker has not read.
  */
 const SILENT_TICKS_MAX = 10;
 /** Replaces `SILENT_TICKS_MAX` while a worker is starting. */
@@ -102,9 +106,9 @@ export class WorkerLink {
   }
 
   /**
-   * Resolves to the problem that the worker has with a new configuration; `undefined` if it has none. A worker that is starting or
-   * has ended counts as a worker without a problem. A starting worker gets the configuration with the message `commit`. The
-   * replacement of an ended worker gets it with its start message.
+   * Resolves to the reason why the worker cannot use a new configuration; `undefined` if it can. Also resolves to `undefined` if
+   * the worker is starting or has ended. A starting worker gets the configuration with the message `commit`. If the worker has
+   * ended, the worker that replaces it gets the configuration with the message `start`.
    */
   prepare(id: number, config: unknown): Promise<string | undefined> {
     if (!this.#hasStarted) return Promise.resolve(undefined);

@@ -33,9 +33,9 @@ export interface WorkerPoolParts {
 
 const RESTART_MIN_MS = 100;
 const RESTART_MAX_MS = 10_000;
-/** A worker that ran for at least this time, in ms, is restarted after the minimum delay. */
+/** If a worker ends after it ran for at least this time, in ms, it is restarted after the minimum delay. */
 const PROVEN_MS = 10_000;
-/** Interval of the check that all workers respond, in ms. */
+/** Interval at which the pool checks whether all workers respond, in ms. */
 const WATCH_MS = 1000;
 /**
  * Minimum time for which a replaced worker serves its open connections, in ms. A client that sends a request within this time
@@ -44,7 +44,7 @@ const WATCH_MS = 1000;
 const RETIREMENT_MS_MIN = 1000;
 /** `measure` waits at most this time for the workers, in ms. */
 const MEASURE_MS_MAX = 1000;
-/** Every second call of `#watch` reads the metrics of all workers. If a worker ends, its counts since the last read are lost. */
+/** Number of `#watch` calls from one read of the workers' metrics to the next. If a worker ends, later counts of it are lost. */
 const READ_EVERY = 2;
 
 /** The state of a worker, for `/readyz`. */
@@ -157,7 +157,7 @@ export class WorkerPool {
     await Promise.all(this.#running().map(({ ended }) => ended));
   }
 
-  /** Kills the workers that do not respond. `#startOne` restarts a worker when its process has ended. */
+  /** Kills the workers that do not respond. A killed worker is restarted when its process has ended. */
   #watch(): void {
     const isReading = ++this.#watches % READ_EVERY === 0;
     for (const link of this.#running()) {

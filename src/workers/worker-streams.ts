@@ -95,7 +95,10 @@ export class WorkerStreams implements StreamChannel, EndingStreams {
     return this.#sinks.size + this.#polls.size;
   }
 
-  /** Ends the oldest streams with SHUTTING_DOWN, and then answers waiting polls: `count` streams and polls in all. */
+  /**
+   * Ends the `count` oldest streams with SHUTTING_DOWN. If there are fewer streams, also answers the oldest waiting polls, up to
+   * `count` streams and polls in all.
+   */
   endStreams(count: number): void {
     const sinks = [...this.#sinks.values()].slice(0, count);
     for (const sink of sinks) sink.end(this.#parts.streams.shuttingDown());

@@ -5,7 +5,7 @@ import { upstreamSettings } from "../upstream-settings.ts";
 import { clockFinding } from "./clock.ts";
 import { error, type Finding, ok, type Probe, warning } from "./finding.ts";
 
-/** Probes each upstream of the backend: looks up a session that does not exist, and compares the clocks. */
+/** Probes each upstream: looks up a session that does not exist, and compares the upstream's clock with that of this machine. */
 export const probeBackend: Probe = async (config, { clock, timeoutMs }) => {
   const { rows, credentials } = upstreamSettings(config);
   const { tls, authorization } = readIdentity(credentials);

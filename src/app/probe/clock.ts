@@ -2,7 +2,7 @@ import type { Config } from "../../config/schema.ts";
 import type { Clock } from "../../core/clock.ts";
 import { type Finding, ok, warning } from "./finding.ts";
 
-/** Clock differences up to this are not reported, in ms, because `Date` headers have whole seconds and answers take time. */
+/** Clock differences of at most this many ms are not reported. `Date` headers have whole seconds, and answers take time. */
 const TOLERANCE_MS = 2000;
 
 /** Compares the clock of this machine with the clock of another server. */

@@ -4,7 +4,6 @@ import type { Clock } from "../../core/clock.ts";
 /** One result of a probe. A probe can have several results. */
 export interface Finding {
   readonly verdict: "ok" | "warning" | "error";
-  /** The setting that the probe is about. */
   readonly setting: string;
   /** What the probe found. If `verdict` is not `ok`, also what to do. Contains no secret. */
   readonly text: string;

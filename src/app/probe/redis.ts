@@ -44,7 +44,7 @@ async function probeStream(config: GatewayConfig, redis: ConnectionOptions): Pro
     return ok(setting, `the key ${key} can be read; it is a stream, or does not exist yet`);
   } catch (thrown) {
     const message = messageOf(thrown);
-    // Redis reports a missing right as NOPERM, and inside a script in words.
+    // If the user lacks a right, Redis answers NOPERM. For a command inside a script, it answers "can't run" or "can't access".
     const isRefused = /\bNOPERM\b|\bcan't (?:run|access)\b/.test(message);
     const advice = isRefused ? "correct the rights of the user" : "correct push.redis.stream, or the server";
     return error(setting, message.includes(";") ? message : `the key ${key} cannot be read: ${message}; ${advice}`);

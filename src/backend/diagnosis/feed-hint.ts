@@ -9,7 +9,7 @@ export interface FeedHintOptions extends FactOptions {
   readonly hasToken: boolean;
 }
 
-/** Matches the error message of connect-es for an HTTP response that has no content type of the RPC protocol. */
+/** Matches the error message of connect-es for an HTTP response whose content type is not that of the RPC protocol. */
 const CONTENT_TYPE = /^unsupported content type (\S+)/;
 const HTTP_STATUS = /^HTTP (\d{3})$/;
 /** Whether the URL has a path. The URL of the push service needs none, unless a proxy requires it. */
@@ -53,7 +53,7 @@ function tokenHint(hasToken: boolean): string {
     : "the backend asks for a token; set backend.token or backend.token_file";
 }
 
-/** Errors that name their cause, such as a server that does not run, or a host name that does not exist. */
+/** Errors that name their cause, so they need no hint. For example, ECONNREFUSED means that no server listens on the port. */
 const OUTAGE = /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH/;
 
 /** Error codes of servers that use the right protocol. After such an error, `feedHint` looks for no protocol problem. */

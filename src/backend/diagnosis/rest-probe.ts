@@ -37,7 +37,7 @@ interface Answer {
 /** A path that no backend serves. */
 const UNKNOWN_PATH = "/sallyport-config-check";
 
-/** Sends two `GET` requests, which change nothing: for a session and for a path that do not exist. Never rejects. */
+/** Sends two `GET` requests: for a session that does not exist, and for a path that does not exist. Never rejects. */
 export async function probeRest(options: RestProbeOptions): Promise<RestProbe> {
   const [lookUp, unknown] = await Promise.all([ask(options.lookUpPath, options), ask(UNKNOWN_PATH, options)]);
   const dateMs = dateOf(lookUp) ?? dateOf(unknown);

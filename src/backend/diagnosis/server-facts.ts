@@ -16,7 +16,7 @@ export interface ServerFacts {
 export interface TlsFacts {
   /** The error code of the handshake, if the certificate is not accepted. */
   readonly problem: string | undefined;
-  /** The protocol of ALPN (RFC 7301): `h2`, `http/1.1`, or empty if the server selects none. */
+  /** The protocol that the server selects by ALPN (RFC 7301): `h2` or `http/1.1`. Empty if it selects none. */
   readonly alpn: string;
 }
 

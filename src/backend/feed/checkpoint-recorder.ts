@@ -11,7 +11,7 @@ interface Mark {
 /** Kept cursors are at least `ageMs / INTERVALS` apart, so that at most about `INTERVALS` cursors are kept. */
 const INTERVALS = 64;
 
-/** Records cursors of the push feed, so that `current` can tell where the feed was `ageMs` ago. */
+/** Records cursors of the push feed, so that `current` can return the cursor that the feed had `ageMs` ago. */
 export class CheckpointRecorder {
   readonly #clock: Pick<Clock, "monotonic">;
   readonly #ageMs: number;

@@ -2,14 +2,14 @@ import { Code, type ConnectError } from "@connectrpc/connect";
 import type { Log } from "../../core/telemetry.ts";
 
 export interface FeedHintsOptions {
-  /** Scheme, host and port of the backend's URL, for log lines. */
+  /** Scheme, host and port of `push.url`, for log lines. */
   readonly url: string;
   /** Resolves to what to change in the configuration, or `undefined` if nothing is known. */
   readonly explain: (error: ConnectError, signal: AbortSignal) => Promise<string | undefined>;
   readonly log: Log;
 }
 
-/** Logs how to change the configuration if the push feed fails. A hint is logged again only after the feed was up. */
+/** When the push feed fails, logs a hint: what to change in the configuration. Logs it again only after the feed was up. */
 export class FeedHints {
   readonly #options: FeedHintsOptions;
   readonly #stopped = new AbortController();

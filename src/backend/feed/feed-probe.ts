@@ -4,7 +4,7 @@ import { openPushLink, type PushLink, type PushTransportOptions } from "./push-t
 
 export interface FeedProbeOptions extends PushTransportOptions {
   readonly gatewayId: string;
-  /** Timeout for opening the connection, in ms. The first message then has the same timeout. */
+  /** Timeout for opening the connection, in ms. After that, the wait for the first message has a new timeout of the same length. */
   readonly timeoutMs: number;
 }
 

@@ -39,7 +39,7 @@ export class FeedProgress {
     this.#isAnswered = true;
   }
 
-  /** True if the push feed is up. The condition is stricter after several failed connections: see `UNPROVEN_STREAMS_MAX`. */
+  /** True if the push feed is up. The condition is stricter after several unproven streams: see `UNPROVEN_STREAMS_MAX`. */
   get isUp(): boolean {
     return this.#isAnswered && (this.#isProven || this.#unprovenStreams < UNPROVEN_STREAMS_MAX);
   }

@@ -131,8 +131,8 @@ export class PushFeed implements PushSource {
   }
 
   /**
-   * Called when the response headers of a stream arrive. Usually, the feed is up from now on. After several failed streams, the
-   * feed is up only when this stream has proved to work (see `FeedProgress`).
+   * Called when the response headers of a stream arrive. Usually, the feed is up from now on. After several unproven streams, the
+   * feed is up only when this stream is proven (see `FeedProgress`).
    */
   #onAnswer(): void {
     this.#progress.markAnswered();
@@ -144,7 +144,7 @@ export class PushFeed implements PushSource {
   }
 
   /**
-   * Marks the feed as up if `FeedProgress.isUp` is true. First reports a pending gap. No event is lost after this report,
+   * Marks the feed as up if `FeedProgress.isUp` is true. Before that, reports a pending gap. No event is lost after this report,
    * because the stream is already open.
    */
   #becomeUp(): void {

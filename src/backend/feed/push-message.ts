@@ -66,8 +66,8 @@ function readKind(values: ReadonlyMap<number, Uint8Array>, payloadBytesMax: numb
 }
 
 /**
- * Decodes the event or revocation of a message. Without such a field, the message is a keepalive. Returns `undefined` if the
- * field cannot be decoded.
+ * Decodes the field that contains the event or revocation of a message. If `field` is `undefined`, the message is a keepalive.
+ * Returns `undefined` if the field cannot be decoded.
  */
 function decodeKind(field: readonly [number, Uint8Array] | undefined): PushEvent["kind"] | "unknown_kind" | undefined {
   if (field === undefined) return { case: undefined };

@@ -54,7 +54,7 @@ export interface FeedCall {
 
 /** The connection to the backend's Push service. */
 export interface PushLink {
-  /** Scheme, host and port of the backend's URL, for log lines. */
+  /** Scheme, host and port of `PushTransportOptions.url`, for log lines. */
   readonly url: string;
   /** Opens a new connection and closes the previous connection. Throws a ConnectError. */
   connect(): Promise<void>;

@@ -4,8 +4,8 @@ import { isJsonObject } from "../../core/json-body.ts";
 import { decodeLine, decodeRecord, type EventRecord } from "./event-record.ts";
 
 /**
- * The first line of an event log file. After a restart, the gateway delivers the events of a file again only if the file's
- * `EventFileKind` equals the one that the gateway writes.
+ * The first line of an event log file. After a restart, the gateway delivers the events of the file again only if the files that it
+ * now writes have the same `EventFileKind`.
  */
 export interface EventFileHeader extends EventFileKind {
   /** The sequence number of the first record. */

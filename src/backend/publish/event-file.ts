@@ -28,9 +28,9 @@ export const fileOperations: FileOperations = {
 export class EventFile {
   readonly #handle: Awaited<ReturnType<FileOperations["open"]>>;
   readonly #isSynced: boolean;
-  /** The size up to the last complete record. */
+  /** The size of the file up to its last complete record, in bytes. */
   #goodBytes: number;
-  /** Whether there may be bytes after `#goodBytes`. */
+  /** Whether the file may have bytes after `#goodBytes`. */
   #isDirty = true;
 
   private constructor(handle: Awaited<ReturnType<FileOperations["open"]>>, isSynced: boolean, goodBytes: number) {

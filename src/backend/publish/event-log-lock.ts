@@ -3,9 +3,10 @@ import { isJsonObject } from "../../core/json-body.ts";
 import { decodeLine, encodeLine } from "./event-record.ts";
 
 /**
- * The lock file of the event log. Only the process that has locked the file uses the log. When the log is closed, the sequence
- * number of the next event is written to the file. By this number, the next start detects that events at the end of the log are
- * missing. If the process is killed after it wrote events, the file is empty.
+ * The lock file of the event log. Only the process that has locked this file uses the log.
+ *
+ * When the log is closed, the lock file gets the sequence number of the next event. So the next start can detect that events at the
+ * end of the log are missing. If the process is killed after it wrote events, the lock file is empty.
  */
 export class EventLogLock {
   readonly #fd: number;

@@ -22,7 +22,8 @@ export interface LoadedEvents {
  * Keeps the events of the private listener over a restart.
  *
  * `append` resolves when the events are stored. For an event that is too large, a gap is stored instead. If `append` rejects, the
- * log removes the bytes of the events, so no later run loads these events. Exception: the removal fails until the process ends.
+ * log removes the bytes of the events. If the removal also fails, the log repeats it later. Only if every removal fails, the next
+ * run may load these events.
  */
 export interface EventLog {
   /** Returns the events that earlier runs have stored. Call it once, before the first `append`. */

@@ -53,11 +53,11 @@ export class FileEventLog implements EventLog {
   /** If the file `path` is usable and not yet open: the size of its undamaged part, in bytes. New events follow this part. */
   #continueAt: number | undefined;
   #file: EventFile | undefined;
-  /** `false` until the folder is synced after the renames for the newest file. With `sync: "os"`, no sync is needed. */
+  /** Whether the folder was synced (fsync) after the last rename of a log file. With `sync: "os"`, no sync is needed. */
   #isFolderSynced = false;
   #isClosed = false;
 
-  /** Takes the lock and reads both files. Throws `EventLogError`. */
+  /** Takes the lock and reads the log files. Throws `EventLogError`. */
   constructor(options: FileEventLogOptions) {
     const { path, sync, bytesMax } = options;
     this.#options = options;
@@ -143,8 +143,8 @@ export class FileEventLog implements EventLog {
         });
     }
     const nowMs = clock.now();
-    // The age is an absolute difference, because the clock may have been set back.
     const whole = records.slice(wholeFrom);
+    // The age of a record is an absolute difference, because the clock may have been set back.
     const firstYoung = whole.findIndex(({ atMs }) => Math.abs(nowMs - atMs) < ageMs);
     const from = firstYoung < 0 ? whole.length : firstYoung;
     const older = records
@@ -155,8 +155,9 @@ export class FileEventLog implements EventLog {
   }
 
   /**
-   * Encodes the newest of the events, as many as fit in one file. `first` is the sequence number of the first encoded event. The
-   * other events leave a gap in the sequence numbers. So after a restart, no client resumes from before this gap.
+   * Encodes the events. If they do not fit in one file, encodes only the newest ones. `first` is the sequence number of the first
+   * encoded event. Events that are not encoded leave a gap in the sequence numbers. So after a restart, no client resumes from
+   * before this gap.
    */
   #encode(events: readonly LoggedEvent[]): { readonly text: string; readonly first: number; readonly next: number } {
     const atMs = this.#options.clock.now();

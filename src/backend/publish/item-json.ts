@@ -54,7 +54,7 @@ export function readItem(kind: ItemKind, text: string): PushStep {
     if (thrown instanceof FieldError) return broken(kind, values, thrown.problem);
     if (!(thrown instanceof JsonTextError)) throw thrown;
     const { field, message } = thrown;
-    // The text is not JSON, or JSON parsers may read it differently. So none of its values is used, not even the audience.
+    // The text is not JSON, or two JSON parsers may read it differently. So none of its values is used, not even the audience.
     return broken(kind, {}, { field, message });
   }
   return readPushEvent({ kind: kindOf(kind, values) }, EVENT_PAYLOAD_BYTES_MAX);

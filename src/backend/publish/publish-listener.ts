@@ -32,7 +32,7 @@ export interface PublishListenerParts {
 }
 
 const IDLE_TIMEOUT_SECONDS = 30;
-/** Bun closes the connection without a response if a body exceeds this size. The handler answers bodies up to this size. */
+/** If a body exceeds this size, Bun closes the connection without a response. For smaller bodies, the handler sends an answer. */
 const RUNTIME_BODY_BYTES_MAX = 64 * 1024 * 1024;
 /** Maximum number of calls whose body is being read or whose events are being written. It bounds the memory of their bodies. */
 const CALLS_MAX = 32;

@@ -3,7 +3,7 @@ import type { Clock } from "../../core/clock.ts";
 import type { ClientEvent } from "../../core/events.ts";
 import { EVENT_ID_MEMORY_MS, EVENT_IDS_MIN } from "../../core/limits.ts";
 
-/** Length of a hash: 22 characters of base64url hold 132 bits. The hash has no secret key, so it must resist a collision search. */
+/** Length of a hash: 22 characters of base64url hold 132 bits. With fewer bits, a caller could find two equal hashes. */
 const HASH_CHARS = 22;
 
 /**

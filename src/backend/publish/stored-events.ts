@@ -6,8 +6,8 @@ export interface StoredEvents {
   /** All undamaged records, oldest first. */
   readonly records: readonly EventRecord[];
   /**
-   * An index in `records`. From this record to the last event that the log has confirmed, no record is missing. If the last event
-   * may be missing, the index is `records.length`.
+   * An index in `records`. From the record at this index to the last event, no record is missing. If the last event itself may be
+   * missing, the index is `records.length`.
    */
   readonly wholeFrom: number;
   /**
@@ -27,8 +27,8 @@ export interface StoredProblem {
 }
 
 /**
- * Reads both files. `closedAt` is the sequence number that the last run wrote when it closed the log: the number of the next event.
- * `closedAt` is `undefined` if the log was not closed.
+ * Reads both files of the event log. `closedAt` is the sequence number of the next event. The last run wrote this number when it
+ * closed the log. `closedAt` is `undefined` if the log was not closed.
  */
 export function readStoredEvents(
   path: string,

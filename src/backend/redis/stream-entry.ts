@@ -15,8 +15,8 @@ export type StreamEntry = { readonly id: string } & (
 type Fields = readonly (readonly [name: string, value: string])[];
 
 /**
- * Maximum size of an entry that is transferred, in bytes. It is enough for an event of maximum size. The JSON of an event contains
- * the payload in base64, which makes it 4/3 as long, and a few short fields.
+ * Maximum size of an entry that the gateway gets from Redis, in bytes. It is enough for an event of maximum size. The JSON of an
+ * event contains a few short fields and the payload. Base64 makes the payload 4/3 as long.
  */
 export const ENTRY_BYTES_MAX = 2 * 1024 * 1024;
 const TOO_LARGE: Dropped = {

@@ -27,7 +27,7 @@ export class StreamProgress {
     return this.#id;
   }
 
-  /** Call this for each new connection. It may lead to another server, or to a server that lost its data. */
+  /** Call this for each new connection. The connection may lead to another server, or to a server that lost its data. */
   reconnected(): void {
     this.#isReconnected = true;
   }
@@ -38,23 +38,26 @@ export class StreamProgress {
     if (compareIds(read.lastId, this.#id) < 0) return true;
     // The stream was empty at the last read. Before this connection was opened, entries may have been added and lost.
     if (this.#id === ZERO_ID && this.#isReconnected && this.#hasRead) return true;
-    // After a data loss, a new entry may have the id of a lost entry: an explicit id, or an id of the same millisecond. So a
-    // changed hash shows a data loss. The hash also changes if there was no entry at `#id` before.
+    // After a data loss, a new entry can get the id of a lost entry. So if the entry at `#id` has another hash than at the last
+    // read, the stream has lost data. The same is true if there was no entry at `#id` at the last read.
     const isKnown = read.hashAtId !== undefined;
     if (isKnown && this.#hasRead && read.hashAtId !== this.#hash) return true;
     if (read.isComplete && this.#added !== undefined && read.added !== this.#added + read.entries.length) return true;
     if (isKnown || this.#id === ZERO_ID) return this.#isDeletedAfter(read);
-    // Either the entry at `#id` was removed, or the stream lost all its data. Both look alike, so a newer id counts as a gap.
+    // Either the entry at `#id` was removed, or the stream lost all its data. Both look alike, so a newer entry counts as a gap.
     return read.lastId !== this.#id;
   }
 
-  /** Redis trims the oldest entries first. So if the entry at `#id` exists, later entries are missing only if they were deleted. */
+  /**
+   * Whether an entry after `#id` was removed. If the entry at `#id` exists, no later entry was trimmed, because Redis trims the
+   * oldest entries first. So a later entry is missing only if XDEL deleted it.
+   */
   #isDeletedAfter(read: StreamRead): boolean {
     if (this.#id === ZERO_ID && read.removed > 0) return true;
     return compareIds(read.maxDeletedId, this.#id) > 0;
   }
 
-  /** Moves to the last entry of a read without a gap. */
+  /** Moves to the last entry of `read`, which must have no gap. */
   advance(read: StreamRead): void {
     if (read.isComplete) {
       // The position is the last id, even if the entry with this id was deleted.

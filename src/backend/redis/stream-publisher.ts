@@ -9,18 +9,19 @@ import { contentHash, eventKey } from "../publish/recent-event-ids.ts";
 import { explainWrongType } from "./wrong-type.ts";
 
 /**
- * Adds entries to the Redis Stream. Skips each entry whose event id is known.
+ * Adds entries to the Redis Stream. Each event id is stored in a key of its own, with a hash of the entry's content. An entry whose
+ * event id is already stored is skipped.
  *
- * KEYS: the stream, then the keys of event ids.
+ * KEYS: the stream, then the keys that store event ids.
  *
  * ARGV: the maximum number of entries, and the time for which an event id is kept, in ms. Then, for each entry:
- * - The index of its key in KEYS; 0 if it has none.
+ * - The index in KEYS of the key that stores its event id; 0 if the entry has no event id.
  * - The hash of its content.
  * - The name of its field.
  * - The value of its field.
  *
- * The reply has a number for each entry: 1 if its event id was known, otherwise 0. If an event id belongs to other content, nothing
- * is added. The reply is then {-n}, and n is the number of this entry, from 1.
+ * The reply has a number for each entry: 1 if the entry was skipped, otherwise 0. If an event id is stored with another hash, no
+ * entry is added. The reply is then {-n}, and n is the number of the entry with this event id, from 1.
  */
 const ADD = new Script(`
 redis.call('XLEN', KEYS[1])
@@ -44,7 +45,7 @@ return results
 
 export interface StreamPublisherOptions {
   readonly redis: ConnectionOptions;
-  /** The key of the Redis Stream. The keys of event ids start with this key. */
+  /** The key of the Redis Stream. The keys that store event ids start with this key. */
   readonly stream: string;
   /** Approximate maximum number of entries in the Redis Stream. Redis removes the oldest entries. */
   readonly entriesMax: number;

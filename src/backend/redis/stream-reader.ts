@@ -95,7 +95,7 @@ export interface FillRange {
   readonly last: string;
 }
 
-/** The id before every entry. */
+/** An id that is lower than the id of every entry. */
 export const ZERO_ID = "0-0";
 
 /** Reads one Redis Stream. If Redis gives no usable reply, a call rejects with `RedisUnavailable`. */
@@ -160,8 +160,8 @@ function toEntry(entry: unknown): StreamEntry {
 }
 
 /**
- * Returns the hash that `READ` computes. The connection replaces bytes that are not UTF-8 by U+FFFD, which changes the hash. So
- * the hashes are equal only if all texts arrived unchanged.
+ * Computes the same hash as `READ`, but from the texts as they arrived. The connection replaces bytes that are not UTF-8 by U+FFFD.
+ * So the two hashes are equal only if all texts arrived unchanged.
  */
 function hashOf(texts: readonly string[]): string {
   return new Bun.CryptoHasher("sha1").update(texts.join("\0")).digest("hex");

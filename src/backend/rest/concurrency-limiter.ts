@@ -26,8 +26,8 @@ export class ConcurrencyLimiter {
   #head = 0;
 
   /**
-   * `waitingMax` is the maximum number of calls in the queue. A call leaves the queue at its own timeout. So the queue is full only
-   * if the backend answers too slowly or not at all.
+   * `waitingMax` is the maximum number of calls in the queue. The queue is full only if the backend answers too slowly or not at
+   * all. A call in the queue still has its own timeout.
    */
   constructor(callsMax: number, waitingMax: number) {
     if (!(callsMax >= 1)) throw new RangeError("callsMax must be at least 1");

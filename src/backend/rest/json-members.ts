@@ -68,7 +68,7 @@ export function memberAt(members: JsonMembers, [name = "", ...rest]: FieldPath):
   return inner && memberAt(inner, rest);
 }
 
-/** Returns the fields without those at the given paths. Every other field keeps its JSON text. */
+/** Returns all fields except those at the given paths. Every returned field keeps its JSON text. */
 export function without(members: JsonMembers, paths: readonly FieldPath[]): JsonMembers {
   if (paths.length === 0) return members;
   const kept = new Map<string, JsonMember>();

@@ -6,7 +6,7 @@ import { scalarText } from "./path-template.ts";
 const DEPTH_MAX = 16;
 
 /**
- * Converts payload fields to a query with its question mark, or to an empty text if there is nothing to send.
+ * Converts payload fields to a query that starts with `?`. Returns an empty text if there is no parameter.
  *
  * - A string, number or boolean gives one parameter. Null gives none.
  * - An array gives one parameter for each element, which must be a string, number or boolean.

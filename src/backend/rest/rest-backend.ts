@@ -54,7 +54,7 @@ export class RestBackend implements Backend {
     this.#pool = upstreams.pool("commands", callsMax, responseBytesMax);
   }
 
-  /** Replaces all routes and the given options. A command that has already got its route keeps it. */
+  /** Replaces all routes and the given options. A running command keeps the route that it already has. */
   adopt(routes: RouteTable, options: Partial<Pick<RestBackendOptions, AdoptedOption>> = {}): void {
     this.#routes = routes;
     this.#options = { ...this.#options, ...options };

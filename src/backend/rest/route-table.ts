@@ -41,7 +41,7 @@ export interface CompiledRoute {
    * field. Empty: no body.
    */
   readonly body: string;
-  /** Whether a query field that is an object is sent as one parameter for each of its fields. If false, it is refused. */
+  /** Whether a query field may be an object. Each field of the object is then one parameter. Otherwise, objects are refused. */
   readonly isQueryNested: boolean;
   /** The field of the response payload that contains the backend's body. `undefined`: the body is the whole payload. */
   readonly responseBody: string | undefined;
@@ -70,7 +70,7 @@ export interface CompiledRoute {
 export class RouteTable {
   readonly #routes = new Map<string, CompiledRoute>();
 
-  /** Throws a TypeError if a path is invalid or a message type has two routes, and `SchemaProblem` if a schema is invalid. */
+  /** Throws a TypeError if a path is invalid or a message type has two routes. Throws `SchemaProblem` if a schema is invalid. */
   constructor(entries: readonly RouteEntry[]) {
     for (const entry of entries) {
       if (this.#routes.has(entry.message_type)) throw new TypeError(`message type ${entry.message_type}: has two routes`);

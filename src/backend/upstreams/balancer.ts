@@ -1,4 +1,3 @@
-/** A possible target of a call, as the balancer sees it. */
 export interface Target {
   /** Share of the calls, relative to the other targets. */
   readonly weight: number;

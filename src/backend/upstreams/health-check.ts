@@ -22,8 +22,9 @@ export const HEALTH_CALLS_MAX = 8;
 const limiter = new ConcurrencyLimiter(HEALTH_CALLS_MAX, 4096);
 
 /**
- * Sends a request to one address at each interval. A check succeeds only if the answer has status 200. An address counts as healthy
- * until `unhealthyThreshold` checks in a row have failed.
+ * Sends a request to one address at each interval. A check succeeds only if the answer has status 200. A new address counts as
+ * healthy. It becomes unhealthy after `unhealthyThreshold` failed checks in a row. It becomes healthy again after
+ * `healthyThreshold` successful checks in a row.
  */
 export class HealthCheck {
   readonly #address: UpstreamAddress;
@@ -37,7 +38,7 @@ export class HealthCheck {
   constructor(address: UpstreamAddress, options: HealthCheckOptions) {
     this.#address = address;
     this.#options = options;
-    // The first check starts in a microtask. So no request is sent if `stop` is called synchronously.
+    // The first check starts in a microtask, so that the caller can still call `stop` before any request is sent.
     queueMicrotask(() => void this.#check());
   }
 

@@ -7,7 +7,7 @@ import type { PoolName } from "./settings.ts";
 import type { Upstream } from "./upstream.ts";
 import type { UpstreamAddress } from "./upstream-address.ts";
 
-/** When the slow start of an address begins, its weight is multiplied by this factor (Envoy, `min_weight_percent`). */
+/** At the beginning of the slow start, the weight of an address is multiplied by this factor (Envoy, `min_weight_percent`). */
 const WARMTH_MIN = 0.1;
 
 /** One address in one pool: its connections, its running calls and its failures. */

@@ -106,8 +106,8 @@ export class Members {
   }
 
   /**
-   * Returns true if one more address may be ejected. The share of ejected addresses must be below the maximum before the
-   * ejection, as in Envoy. If the pool has only one address, it is never ejected.
+   * Returns true if one more address may be ejected. As in Envoy, the share of addresses that are already ejected must be below
+   * `maxEjectionPercent`. If the pool has only one address, returns false.
    */
   #mayEject(maxEjectionPercent: number): boolean {
     const ejected = this.#all.filter(({ outlier }) => outlier.isEjected).length;

@@ -4,7 +4,7 @@ import type { DnsSettings } from "./settings.ts";
 export interface FoundAddresses {
   /** The addresses, sorted. */
   readonly addresses: readonly string[];
-  /** Shortest TTL of the records, in ms. `undefined` if the resolver returns none. */
+  /** Shortest TTL of the records, in ms. `undefined` if the resolver returns no TTL. */
   readonly ttlMs: number | undefined;
 }
 

@@ -16,7 +16,7 @@ export interface NameWatchOptions {
 
 /** Minimum time between two look-ups of a name. It also applies if the TTL is 0 or if connections fail. */
 const LOOK_UP_MS_MIN = 1000;
-/** Maximum time between two look-ups. It replaces a longer TTL, because a wrong TTL would prolong an outage. */
+/** Maximum time from a successful look-up to the next. It replaces a longer TTL, because a wrong TTL would prolong an outage. */
 const LOOK_UP_MS_MAX = 300_000;
 
 /**
@@ -38,7 +38,7 @@ export class NameWatch {
   constructor(options: NameWatchOptions, known: readonly string[] = []) {
     this.#options = options;
     this.#known = known;
-    // The first look-up starts after the current task. So a configuration check can call `stop` before any look-up.
+    // The first look-up starts in a microtask, so that a configuration check can still call `stop` before any look-up.
     this.first = Promise.resolve().then(() => this.#lookUp());
   }
 

@@ -19,8 +19,8 @@ export class OutlierState {
   }
 
   /**
-   * Records a failure. Returns true if one of the two thresholds of failures in a row is reached. `consecutive5xx` counts every
-   * failure. `consecutiveGatewayFailure` counts 502, 503, 504, failed connections and timeouts, as in Envoy.
+   * Records a failure. Returns true if the number of failures in a row reaches a threshold. For `consecutive5xx`, every failure
+   * counts. For `consecutiveGatewayFailure`, only 502, 503, 504, failed connections and timeouts count, as in Envoy.
    */
   failed(kind: HttpFailureKind, { consecutive5xx, consecutiveGatewayFailure }: OutlierSettings): boolean {
     this.#failures++;
@@ -38,8 +38,8 @@ export class OutlierState {
   }
 
   /**
-   * Call this at each interval of the outlier detection. Returns true if an ejection ends with this call. If the address is not
-   * ejected, its next ejection becomes shorter.
+   * Call this at each interval of the outlier detection. If the time of the ejection is over, ends the ejection and returns true.
+   * If the address is not ejected, this call shortens its next ejection.
    */
   sweep(nowMs: number): boolean {
     if (this.#ejectedUntilMs === undefined) {

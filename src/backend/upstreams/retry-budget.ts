@@ -1,14 +1,14 @@
 /**
- * Number of repeats that are allowed at the start, before calls have earned repeats. By default, an address is ejected after five
- * failures in a row. So each failed call can be repeated until the first failing address is ejected.
+ * Number of repeats in the budget at the start. By default, an address is ejected after five failures in a row. So each failed
+ * call can be repeated until the first failing address is ejected.
  */
 const ADVANCE = 5;
 /** Maximum number of saved repeats. When the backend starts to fail, at most this many calls are repeated at once. */
 const SAVED_MAX = 10;
 
 /**
- * Limits the repeats of calls to a share of all calls. Each call earns a fraction of a repeat. The first five repeats are allowed
- * before calls have earned them. Of `n` calls, at most `max(5, share × n)` are repeated.
+ * Limits repeats to a share of all calls: of `n` calls, at most `max(5, share × n)` are repeated. The budget starts with five
+ * repeats as an advance. The first calls pay back the advance. Each later call adds a fraction of a repeat to the budget.
  */
 export class RetryBudget {
   #perCall: number;
@@ -23,7 +23,7 @@ export class RetryBudget {
     this.#perCall = percent / 100;
   }
 
-  /** Records one call. */
+  /** Adds the share of one call to the budget. */
   earn(): void {
     if (this.#owed > 0) this.#owed -= this.#perCall;
     else this.#saved = Math.min(SAVED_MAX, this.#saved + this.#perCall);

@@ -8,7 +8,7 @@ export interface UpstreamRow {
   readonly weight: number;
 }
 
-/** Passive ejection, with the terms of Envoy's outlier detection. */
+/** Settings of the outlier detection. They have the names and meanings of Envoy's outlier detection. */
 export interface OutlierSettings {
   readonly consecutive5xx: number;
   readonly consecutiveGatewayFailure: number;
@@ -18,7 +18,6 @@ export interface OutlierSettings {
   readonly maxEjectionPercent: number;
 }
 
-/** Active health checks. */
 export interface HealthSettings {
   readonly path: string;
   readonly intervalMs: number;
@@ -39,7 +38,7 @@ export interface CredentialSettings {
   readonly certificate: NamedFile;
   readonly key: NamedFile;
   readonly tokenFile: NamedFile;
-  /** The token itself, if no file holds it. */
+  /** The gateway's token for the backend. `undefined` if there is no token, or if the token is in `tokenFile`. */
   readonly token: string | undefined;
   /** Interval at which the files are read again, in ms. */
   readonly reloadMs: number;

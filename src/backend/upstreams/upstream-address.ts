@@ -7,7 +7,7 @@ export class UpstreamAddress {
   readonly host: string;
   /** The start of the URL of each call to this address. */
   readonly baseUrl: string;
-  /** Host and port; without the port if it is the default port of the scheme. */
+  /** The host and the port. The default port of the scheme is left out. */
   readonly hostAndPort: string;
   readonly url: UpstreamUrl;
   /** False while active health checks fail. */
@@ -37,7 +37,7 @@ export class UpstreamAddress {
     return this.#clock.monotonic() - this.#aliveMs < timeoutMs;
   }
 
-  /** Opens a TCP connection and closes it. Resolves to true if it was established in time. Concurrent calls share one test. */
+  /** Opens and closes a TCP connection. Resolves to true if it opened within `timeoutMs`. Concurrent calls share one test. */
   test(timeoutMs: number): Promise<boolean> {
     this.#test ??= connectTest(this.host, this.url.port, timeoutMs).then((isOpen) => {
       this.#test = undefined;

@@ -28,8 +28,8 @@ const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "PUT", "DELETE"]);
 const UNSENT_REPEATS_MAX = 3;
 
 /**
- * Calls the backend, at the address that the balancer chooses. Limits the duration of a call, its concurrency and the size of its
- * answer. Does not follow redirects.
+ * Calls the backend, at the address that the balancer chooses. Limits the number of concurrent calls, the duration of each call
+ * and the size of each answer. Does not follow redirects.
  *
  * A call is repeated at another address if nothing was sent to the first one. Otherwise, it is repeated if it may be sent twice and
  * the retry budget allows a repeat.
@@ -42,7 +42,7 @@ export class UpstreamPool {
   readonly #members: Members;
   readonly #limiter: ConcurrencyLimiter;
   readonly #budget: RetryBudget;
-  /** Names of all upstreams whose gauges were ever set. The gauges of removed upstreams are set to 0. */
+  /** Names of all upstreams whose gauges were ever set, so that `sample` can set the gauges of removed upstreams to 0. */
   readonly #sampled = new Set<string>();
 
   constructor(upstreams: Upstreams, options: UpstreamPoolOptions) {

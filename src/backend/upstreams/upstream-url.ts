@@ -1,6 +1,9 @@
 import { isIP } from "node:net";
 
-/** The URL of an upstream. The gateway connects to an address, and names the host in `Host` and in TLS (SNI, certificate). */
+/**
+ * The URL of an upstream. The gateway connects to one address of the host. It sends the name of the host in `Host` and in SNI,
+ * and verifies the certificate for this name.
+ */
 export class UpstreamUrl {
   /** The host of the URL, without the brackets of an IPv6 address. */
   readonly hostname: string;
@@ -30,7 +33,7 @@ export class UpstreamUrl {
   }
 }
 
-/** The gateway leaves the look-up of `localhost` to Bun, which tries both loopback addresses. Servers often listen on only one. */
+/** The gateway does not look up `localhost`. Servers often listen on only one loopback address, and Bun tries both. */
 function isLocalhost(hostname: string): boolean {
   return hostname === "localhost" || hostname.endsWith(".localhost");
 }

@@ -4,7 +4,8 @@ import type { CommandSpec, OptionSpec } from "./spec.ts";
 import { UsageError } from "./usage-error.ts";
 
 /**
- * The syntax of an option name. Error messages quote an unknown option only if it has this syntax. Other text may be a secret.
+ * The syntax of an option name. Error messages quote an unknown option only if it has this syntax, because other text may be a
+ * secret.
  */
 const OPTION_NAME = /^[a-z][a-z-]{0,30}$/;
 

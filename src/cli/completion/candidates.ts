@@ -3,7 +3,7 @@ import { type ClientEnvironment, clientEnvironment } from "../environment.ts";
 import { profileNames, selectProfile } from "../profile/profiles.ts";
 import { ALL_COMMANDS } from "../specs/all.ts";
 
-/** One possible completion of a word, with a description for shells that show one. */
+/** One possible completion of a word, with a description for shells that show descriptions. */
 export interface Candidate {
   readonly word: string;
   readonly about: string;

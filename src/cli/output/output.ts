@@ -42,12 +42,12 @@ export class Output {
     process.stderr.write(`${line}\n`);
   }
 
-  /** Writes a JSON text: indented and coloured for people, unchanged for programs. */
+  /** Writes a JSON text: indented and coloured on a terminal, otherwise unchanged. */
   json(text: string): Promise<void> {
     return this.write(`${this.isTerminal ? prettyJson(text, this.style) : text}\n`);
   }
 
-  /** Writes a record: as a table for people, as one JSON object for programs. */
+  /** Writes a record: as a table on a terminal, otherwise as one JSON object. */
   record(fields: RecordFields): Promise<void> {
     if (!this.isTerminal) return this.write(`${JSON.stringify(fields)}\n`);
     const entries = Object.entries(fields).filter(([, value]) => value !== null);

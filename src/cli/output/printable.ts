@@ -1,6 +1,6 @@
 /**
  * Matches control characters, and characters that change the direction or the visibility of text. A server could use them to
- * move the cursor, to hide text or to run commands of the terminal.
+ * hide text or to control the terminal.
  */
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 

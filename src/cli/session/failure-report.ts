@@ -10,7 +10,7 @@ import { loginCommand } from "./session.ts";
 export interface FailureContext {
   readonly profile: string;
   readonly url: string;
-  /** Set by `sallyport call` only. The message then warns if the command may have been executed. */
+  /** Set only by `sallyport call`: its error messages warn if the command may have been executed. */
   readonly messageType?: string | undefined;
   /** The path of the login call. Set only by `sallyport login` with `--path` or `--guest`. */
   readonly loginPath?: string | undefined;
@@ -164,8 +164,8 @@ function isTimeout(error: Error): boolean {
 }
 
 /**
- * Returns the innermost cause, which is usually an error of the operating system. Returns `undefined` if the error has no
- * cause.
+ * Returns the code and the message of the innermost cause, which is usually an error of the operating system. Returns
+ * `undefined` if the error has no cause.
  */
 function systemCode(error: Error): { readonly code: string; readonly message: string } | undefined {
   const root = causesOf(error).at(-1);

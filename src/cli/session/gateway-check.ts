@@ -7,7 +7,8 @@ import { noGateway } from "./failure-report.ts";
 /**
  * Fetches the key set of the gateway. Rejects with `CommandFailure` if the server at the URL is no gateway.
  *
- * A backend also serves the login calls. Without this check, a login at the backend's port would succeed.
+ * A backend serves the same login calls as a gateway. Without this check, a login with the URL of a backend would succeed, and
+ * every later call would fail.
  */
 export async function checkGateway({ url, fetch, signal }: ClientContext): Promise<void> {
   try {

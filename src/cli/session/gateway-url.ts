@@ -3,7 +3,7 @@ import { UsageError } from "../arguments/usage-error.ts";
 /** The URL of `sallyport dev` with its default settings. */
 export const DEFAULT_URL = "http://127.0.0.1:8080";
 
-/** Returns the origin of a gateway's URL. Throws `UsageError` unless it is an http or https URL without path, user and query. */
+/** Returns the origin of a gateway's URL. Throws `UsageError` if it is not http or https, or has a path, a user or a query. */
 export function parseGatewayUrl(text: string): string {
   const url = URL.parse(text);
   if (url === null || !/^https?:\/\//i.test(text) || url.hostname === "")

@@ -11,7 +11,7 @@ export interface DevCallParts {
   readonly setup: DevSetup;
   /** The development API of the embedded backend: read login codes, push events, revoke sessions. */
   readonly backend: Endpoints;
-  /** Begins to restart the gateway. The HTTP call is answered before the gateway stops. */
+  /** Starts a restart of the gateway. Returns before the gateway stops, so that the calling endpoint can answer first. */
   readonly restart: () => void;
   readonly log: Log;
 }
@@ -32,13 +32,14 @@ export function plainSetupEndpoint(): HttpEndpoint {
 }
 
 /**
- * Creates the endpoints that only `sallyport dev` has. Their paths start with `/playground`:
+ * Creates the endpoints that only `sallyport dev` has:
  *
  * - the gateway's settings, which the page shows
  * - the development API of the embedded backend
  * - the restart of the gateway
  *
- * The endpoints have the page's origin, so the page needs no access to another port. `OwnPageGuard` protects them.
+ * Their paths start with `/playground`. They have the page's origin, so the page needs no access to another port. `OwnPageGuard`
+ * protects them.
  */
 export function devEndpoints({ setup, backend, restart, log }: DevCallParts): HttpEndpoint[] {
   const guard = new OwnPageGuard();

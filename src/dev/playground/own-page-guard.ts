@@ -9,7 +9,8 @@ const PROXY_FIELDS = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host",
  * Refuses calls that do not come from this machine. The dev calls of the playground have no authentication, and the edge may be
  * reachable from other machines.
  *
- * - The peer must have a loopback address, and no proxy may be in between.
+ * - The peer must have a loopback address.
+ * - The call must have no header field that a proxy adds.
  * - The Host must be present, and must be an IP address or `localhost`. Other names may point to this machine by DNS rebinding.
  * - The call must not come from a page of another origin (`PageGuard`).
  */

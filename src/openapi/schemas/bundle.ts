@@ -15,7 +15,7 @@ export class SchemaUnusable extends Error {
 
 /** Maximum number of schemas in the file of one route. */
 const SCHEMAS_MAX = 20_000;
-/** Maximum nesting depth of a schema. The target of a reference starts at depth 0. The gateway accepts 256 levels of JSON. */
+/** Maximum nesting depth of a schema. The target of a reference starts at depth 0. The gateway accepts 256 levels. */
 const DEPTH_MAX = 60;
 /** Maximum number of names in the object of a keyword such as `properties`. The compiler of the gateway refuses more. */
 const NAMES_MAX = 1000;
@@ -23,10 +23,10 @@ const NAMES_MAX = 1000;
 const ANY_NAME = { "": true };
 
 interface Place {
-  /** The place in the generated file: `#` and a JSON Pointer. */
+  /** Where the copied schema is in the generated file: `#` and a JSON Pointer. */
   readonly pointer: string;
   readonly depth: number;
-  /** Whether the schema applies to a payload that has the `furtherFields` of the bundle beside the fields of the body. */
+  /** If true, the schema applies to a payload that has both the fields of the body and the `furtherFields`. */
   readonly isWide: boolean;
 }
 
@@ -105,7 +105,7 @@ export class SchemaBundle {
     return Object.keys(value).length > NAMES_MAX ? `it has more than ${NAMES_MAX} names` : undefined;
   }
 
-  /** Leaves out a keyword. Relaxes the keywords beside it that would refuse more values without this keyword. */
+  /** Leaves out a keyword, and makes sure that `additionalProperties` and `items` do not refuse more values as a result. */
   #leaveOut(copy: SchemaObject, keyword: string, pointer: string, reason: string): void {
     if (CHECKED_KEYWORDS.has(keyword) || keyword === "$recursiveRef") this.losses.add(copy, pointer, reason);
     else this.losses.addAnnotation(pointer, reason);
@@ -124,7 +124,7 @@ export class SchemaBundle {
     }
   }
 
-  /** Returns the name in `$defs` for the target of a reference. Adds the copying of a new target to `#pending`. */
+  /** Returns the name in `$defs` for the target of a reference. If the target is new, `#pending` gets a function that copies it. */
   #nameOf(reference: string, target: unknown, isWide: boolean): string {
     const key = `${isWide} ${reference}`;
     const known = this.#names.get(key);
@@ -168,7 +168,7 @@ export class SchemaBundle {
   }
 }
 
-/** Returns the reason if a keyword would refuse each object with the further fields; otherwise `undefined`. */
+/** Returns why a keyword must be left out: an object in `const` or `enum` cannot equal a payload that has the further fields. */
 function wideProblem(keyword: string, value: unknown): string | undefined {
   const values = keyword === "const" ? [value] : keyword === "enum" && Array.isArray(value) ? value : [];
   return values.some(isObject) ? "its objects do not have the fields of the path" : undefined;

@@ -34,8 +34,8 @@ function orNull(node: Node): Node {
 }
 
 /**
- * In OpenAPI 3.0, `exclusiveMinimum: true` makes `minimum` exclusive. In JSON Schema 2020-12, `exclusiveMinimum` is the number
- * itself. The same applies to `exclusiveMaximum`.
+ * In OpenAPI 3.0, `exclusiveMinimum: true` makes `minimum` exclusive. In JSON Schema 2020-12, `exclusiveMinimum` is a number and
+ * replaces `minimum`. The same applies to `exclusiveMaximum`.
  */
 function withLimits(node: Node): Node {
   const { exclusiveMinimum, exclusiveMaximum, minimum, maximum, ...others } = node;

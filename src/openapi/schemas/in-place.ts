@@ -3,7 +3,7 @@ import { SchemaUnusable } from "./bundle.ts";
 import { childrenOf, IN_PLACE, type SchemaObject } from "./keywords.ts";
 import type { Losses } from "./losses.ts";
 
-/** Maximum number of schemas that apply to one value. The gateway's limit on steps allows ten times as many (see `Steps`). */
+/** Maximum number of schemas that apply to one value. The step limit `STEPS_BASE` suffices for ten times as many. */
 const APPLIED_MAX = 10_000;
 /** Maximum length of a chain of references that apply to one value. The maximum bounds the recursion. */
 const HOPS_MAX = 200;
@@ -25,7 +25,7 @@ export class InPlaceReferences {
     this.#losses = losses;
   }
 
-  /** Removes these references from a schema and all definitions. Throws `SchemaUnusable` if too many schemas apply to one value. */
+  /** Checks `root` and all definitions: see `InPlaceReferences`. Throws `SchemaUnusable` if too many schemas apply to one value. */
   check(root: SchemaObject | boolean): void {
     this.#countTree(root);
     for (const name of this.#defs.keys()) this.#countDef(name);
@@ -62,7 +62,7 @@ export class InPlaceReferences {
     return count;
   }
 
-  /** Does the same for the schemas of properties and items, which apply to other values than `schema`. */
+  /** Checks the schemas inside `schema` that apply to other values, such as the schemas of properties and items. */
   #checkInner(schema: unknown): void {
     if (!isObject(schema)) return;
     for (const [keyword, child] of childrenOf(schema)) {

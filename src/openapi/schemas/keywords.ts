@@ -1,7 +1,7 @@
 import { isObject } from "../../config/decoder.ts";
 import { SCHEMA_KEYWORDS, type SchemaKind } from "../../schema/vocabularies.ts";
 
-/** The kind of value that a keyword has: schemas, or any value for which a function returns `true`. */
+/** The values that a keyword can have: schemas, or all values for which the function returns `true`. */
 type KeywordKind = SchemaKind | ((value: unknown) => boolean);
 
 const TYPES = ["array", "boolean", "integer", "null", "number", "object", "string"];

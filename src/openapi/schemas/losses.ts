@@ -3,7 +3,7 @@ import { childrenOf, type SchemaObject } from "./keywords.ts";
 
 /** A part of a schema that is not in the generated file. */
 export interface Loss {
-  /** The place in the generated file: `#` and a JSON Pointer. */
+  /** `#` and a JSON Pointer into the generated file. It points to the missing part, or to the schema that lacks the part. */
   readonly pointer: string;
   readonly reason: string;
 }
@@ -31,7 +31,7 @@ export class Losses {
     this.list.push({ pointer, reason });
   }
 
-  /** Leaves out each keyword that, because of a loss inside it, accepts fewer values than in the document. */
+  /** Leaves out each keyword that could accept fewer values than in the document, because its schemas have losses. */
   spread(root: SchemaObject | boolean, defs: Defs): void {
     for (let before = -1; before < this.list.length && this.#schemas.size > 0; ) {
       before = this.list.length;
@@ -72,7 +72,7 @@ export class Losses {
     }
   }
 
-  /** Returns the keywords of a schema that, because of a loss, could accept fewer values than in the document. */
+  /** Returns the keywords of a schema that could accept fewer values than in the document, because of losses. */
   #unsound(schema: SchemaObject): string[] {
     const lossy = (keyword: string) => keyword in schema && this.#isLossy({ allOf: [schema[keyword]].flat() });
     const found = ["not", "oneOf"].filter(lossy);

@@ -86,7 +86,7 @@ function memberNames(desc: AnyDesc): string[] {
   }
 }
 
-/** An enum value has the full name `package.VALUE`, not `package.Enum.VALUE`. Returns the part before `VALUE`. */
+/** Returns `package.` for the enum `package.Enum`. Its values have full names such as `package.VALUE`, without the enum's name. */
 function scopeOf({ typeName, name }: DescEnum): string {
   return typeName.slice(0, typeName.length - name.length);
 }

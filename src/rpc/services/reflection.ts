@@ -23,7 +23,7 @@ type Answer = NonNullable<MessageInitShape<ResponseSchema>["messageResponse"]>;
  * seconds.
  */
 const STREAMS_MAX = 100;
-/** Maximum number of requests on one reflection stream. Reflection tools send a few tens of requests. */
+/** Maximum number of requests on one reflection stream. Reflection tools send far fewer. */
 const QUESTIONS_MAX = 1000;
 
 export interface ReflectionOptions {
@@ -38,8 +38,8 @@ export interface ReflectionOptions {
 
 /**
  * Returns the methods of gRPC server reflection, in the versions v1 and v1alpha
- * (https://github.com/grpc/grpc/blob/master/doc/server-reflection.md). Their responses describe `services` and the reflection
- * services.
+ * (https://github.com/grpc/grpc/blob/master/doc/server-reflection.md). The responses describe `services` and the two services of
+ * reflection.
  */
 export function reflection<Peer extends Networked>(
   services: readonly DescService[],

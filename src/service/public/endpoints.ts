@@ -31,7 +31,7 @@ function charged({ path, serve }: HttpEndpoint, ports: PublicChargePorts): HttpE
   };
 }
 
-/** The `Cache-Control` header of the public keys. They may be cached, because a key is published before it signs. */
+/** The `Cache-Control` header of the public keys. They may be cached, because each key is published before it is first used. */
 const MAX_AGE = `public, max-age=${KEY_SET_AGE_MS_MAX / 1000}`;
 
 /** Returns the gateway's public keys as JWKS. Throws RestError. */

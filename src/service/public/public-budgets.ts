@@ -10,7 +10,8 @@ import { limitField, policyField } from "./rate-limit-fields.ts";
  * The budgets that rows of `public_routes` share. A reload of the configuration replaces them.
  *
  * - Per network: `public_auth`, `public_misc` and `failures`.
- * - Per mailbox: `send_code`. Per challenge: `confirm_code`.
+ * - Per mailbox: `send_code`.
+ * - Per challenge: `confirm_code`.
  */
 export interface PublicBudgets {
   public_auth: Budget;

@@ -131,7 +131,7 @@ const REST_CODES: Partial<Record<Reason, RestErrorCode>> = {
   BACKEND_BAD_RESPONSE: "backend_bad_response",
 };
 
-/** Converts a refusal of the backend call to a public REST error. */
+/** Throws the public REST error for an error of the backend call. */
 function toRestError(thrown: unknown): never {
   const code = thrown instanceof Refusal ? REST_CODES[thrown.reason] : undefined;
   throw new RestError(code ?? "internal", undefined, {}, thrown instanceof Refusal ? thrown.cause : thrown);

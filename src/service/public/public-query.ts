@@ -3,7 +3,7 @@ import type { Fields } from "./fields/public-fields.ts";
 
 /**
  * Reads a query (WHATWG URL, application/x-www-form-urlencoded). Throws RestError if a name occurs twice, or if the percent-encoded
- * bytes are not UTF-8, because other parsers could read other values.
+ * bytes are not UTF-8. Other parsers could read other values from such a query.
  */
 export function readQuery(query: string): Fields {
   const fields: Record<string, string> = Object.create(null);

@@ -8,7 +8,7 @@ interface Served {
   readonly endpoint: HttpEndpoint;
 }
 
-/** The endpoints of one `PublicTable`. `exact`: paths without variables, by path. `patterns`: paths with variables. */
+/** The endpoints of one `PublicTable`. In `exact`, their paths have no variables. In `patterns`, their paths have variables. */
 interface ServedTable {
   readonly exact: ReadonlyMap<string, Served>;
   readonly patterns: readonly Served[];

@@ -104,8 +104,8 @@ export class MemoryAnswerStore implements AnswerStore {
   }
 
   /**
-   * Returns true if the command has no other claim and no kept answer. After the lease of `own` has ended, another request may have
-   * claimed the command or stored its answer.
+   * Returns true if the command has no claim except `own`, and no kept answer. After the lease of `own` has ended, another request
+   * may have claimed the command or stored its answer.
    */
   #mayKeep(name: string, own: LeasedClaim): boolean {
     const current = this.#claims.get(name);

@@ -20,7 +20,7 @@ export interface MemoryBucketOptions {
  */
 const NO_ROOM_RETRY_MS = 1000;
 
-/** A reply of a shared store arrives at most this long after `nowMs` of its call. */
+/** Maximum time from the call of a shared store to its reply, in ms. */
 const LATE_REPLY_MS_MAX = 60_000;
 
 /**
@@ -32,9 +32,8 @@ const LATE_REPLY_MS_MAX = 60_000;
  *
  * - If the table has no room for a new bucket, the demand is refused.
  * - If the fingerprints of two keys collide, the two keys share one bucket. Their demands are then refused earlier.
- * - If the clock was set back, a stored full time may be later than now plus the time that an empty bucket needs to fill. Such
- *   a bucket is treated as empty. So the clock change gives it no tokens, and a demand waits at most as long as on an empty
- *   bucket.
+ * - If the clock was set back, a stored full time may be later than the full time of an empty bucket. Such a bucket is treated
+ *   as empty. So the clock change gives it no tokens, and a demand waits at most as long as on an empty bucket.
  */
 export class MemoryBucketStore implements BucketStore {
   readonly #table: FingerprintTable;

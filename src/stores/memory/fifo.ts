@@ -4,8 +4,9 @@ import type { Held } from "../../core/live-set.ts";
 const COMPACT_AT = 32;
 
 /**
- * A list in order of insertion, from which any item can be removed. Each operation takes constant time on average. A removal
- * empties the handle of the item, so the garbage collector can free the item immediately. One handle can be in several lists.
+ * A list in order of insertion, from which any item can be removed. Each operation takes constant time on average. The list
+ * stores each item in a handle (`Held`). A removal empties the handle, so the garbage collector can free the item immediately.
+ * One handle can be in several lists.
  *
  * A `Map` is not used: in JavaScriptCore, each delete from a large `Map` slows the access to its first key.
  */

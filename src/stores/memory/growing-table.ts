@@ -13,8 +13,8 @@ const SEGMENT_ENTRIES_MIN = 64;
  */
 const SEGMENTS_MAX = 512;
 /**
- * The slot numbers of segment n start at `n * SEGMENT_SLOTS`. No segment needs more slot numbers, because the secret seed
- * spreads the fingerprints evenly over the segments.
+ * The slot numbers of segment n start at `n * SEGMENT_SLOTS`. No segment needs more than `SEGMENT_SLOTS` numbers, because the
+ * secret seed spreads the fingerprints evenly over the segments.
  */
 const SEGMENT_SLOTS = 2 ** 21;
 /** Size of a segment in bytes, divided by its `entriesMax`. */
@@ -146,8 +146,8 @@ export class GrowingTable implements FingerprintTable {
   }
 
   /**
-   * Replaces a segment by a new one that has room for the live entries and some more. Only `trim` sets `trimmedTo`, to the
-   * number of live entries. If `trimmedTo` is 0, the segment is removed and not replaced.
+   * Replaces a segment by a new one with room for the live entries and for further entries. `trimmedTo` is the number of live
+   * entries. Only `trim` passes it. If `trimmedTo` is 0, the segment is removed and not replaced.
    */
   #rebuild(at: number, nowMs: number, trimmedTo?: number): ExpiringTable {
     const old = this.#segments[at];

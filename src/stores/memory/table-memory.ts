@@ -6,7 +6,7 @@ export const GROUP_LANES = 16;
 export const GROUP_TIMES = 8;
 const CACHE_LINE_BYTES = 64;
 
-/** Indexes into `TableMemory.state`. */
+/** Indexes into `TableMemory.state`: this constant and the next two. */
 export const OCCUPIED = 0;
 export const EVICTED_UNTIL_MS = 1;
 export const RECLAIM_GROUP = 2;

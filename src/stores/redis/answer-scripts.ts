@@ -15,7 +15,7 @@ import { Script } from "./script.ts";
  * - `answers:use`: a Redis hash of sizes in bytes. The field `bytes` is the size of all kept answers. The field SESSION is the size
  *   of one session's kept answers.
  *
- * A member of a sorted set is `ID:BYTES:SESSION:TOKEN`. So `drop` can subtract the size even if `answer:ID` has expired.
+ * A member of a sorted set is `ID:BYTES:SESSION:TOKEN`. So the function `drop` can subtract the size of an expired answer.
  * The token makes the member unique.
  */
 const PRELUDE = `
@@ -37,7 +37,7 @@ end
 /**
  * Claims a command.
  *
- * KEYS: the marker (the Redis hash that names the store epoch), the answer. ARGV: the prefix; the epoch; the fingerprint; the
+ * KEYS: the marker (the Redis hash that names the store epoch); `answer:ID`. ARGV: the prefix; the epoch; the fingerprint; the
  * token of the claim; the lease in ms; the time of the request.
  *
  * Returns a verdict, and its details if it has any:
@@ -70,7 +70,7 @@ const INDEX_TTL_MS = 2 * KEEP_ANSWER_MS_MAX;
  * Keeps an answer and ends its claim. After the end of the lease, keeps the answer only if the command has no other claim or
  * answer.
  *
- * KEYS: the answer. ARGV: the prefix; the token of the claim; the fingerprint; the result code; the payload; `keptUntilMs`;
+ * KEYS: `answer:ID`. ARGV: the prefix; the token of the claim; the fingerprint; the result code; the payload; `keptUntilMs`;
  * `storedUntilMs`; the id of the answer; the id of its session; its size; the maximum number of all answers; their maximum size;
  * `ANSWER_SHARES`.
  *
@@ -143,7 +143,7 @@ redis.call('DEL', KEYS[2])
 return 1
 `);
 
-/** Ends a claim without an answer. KEYS: the answer. ARGV: the token of the claim. */
+/** Ends a claim without an answer. KEYS: `answer:ID`. ARGV: the token of the claim. */
 export const RELEASE = new Script(`
 if redis.call('HMGET', KEYS[1], 'token')[1] == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return 1
@@ -171,7 +171,7 @@ export interface KeepReply {
   readonly evicted: number;
   /** The number of kept answers of all gateways. */
   readonly entries: number;
-  /** The size of the kept answers of all gateways. */
+  /** The size of the kept answers of all gateways, in bytes. */
   readonly bytes: number;
 }
 

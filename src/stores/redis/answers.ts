@@ -57,7 +57,8 @@ const KEEP_RETRY_MS = { minMs: 50, maxMs: 1000 } as const;
  * - A claim is a Redis key that expires when the lease ends. Each claim has its own token. So a gateway whose lease has ended
  *   cannot replace what another gateway has claimed or stored.
  * - A request that waits for a claim of the same gateway needs no round trips. A claim of another gateway is polled in Redis.
- * - If Redis loses its data, claims and kept answers are lost. A later request with the same key executes the command again.
+ * - If Redis loses its data, claims and kept answers are lost. A later request with the same idempotency key executes the command
+ *   again.
  */
 export class RedisAnswerStore implements AnswerStore {
   readonly #link: RedisLink;
@@ -67,7 +68,10 @@ export class RedisAnswerStore implements AnswerStore {
   readonly #watch: ClaimWatch;
   readonly #lateReleases: LateReleases;
   readonly #closing = new AbortController();
-  /** The claims of this gateway, by `OwnClaim.id`. A claim is removed when it is released, or when its answer is stored. */
+  /**
+   * The claims of this gateway, by `OwnClaim.id`. A claim is removed when it is released, when its answer is stored, or when the
+   * attempts to store its answer end.
+   */
   readonly #own = new Map<string, ClaimInFlight>();
   /** The time of the last successful check of the Redis user's rights, on the monotonic clock. */
   #rightsCheckedMs = Number.NEGATIVE_INFINITY;
@@ -211,8 +215,8 @@ export class RedisAnswerStore implements AnswerStore {
   }
 
   /**
-   * Releases a claim that Redis confirmed too late, and refuses the request. Otherwise, the lease of the claim could end during
-   * the backend call. Another gateway could then execute the same command.
+   * Releases a claim that Redis confirmed too late, and refuses the request. The lease of such a claim could end during the
+   * backend call. Another gateway could then execute the same command.
    */
   async #refuseLate(claim: Pick<OwnClaim, "id" | "token" | "leaseEndMs">): Promise<never> {
     await this.#release(claim);

@@ -15,7 +15,7 @@ export interface RedisBucketOptions {
    */
   readonly onUnavailable: "refuse" | "local";
   /**
-   * The clock that the script uses:
+   * The clock that the script `TAKE` uses:
    *
    * - `server` (default): the clock of the Redis server, which is the same for all gateways.
    * - `caller`: the parameter `nowMs`, so that tests can set the time.
@@ -41,7 +41,7 @@ export interface RedisBucketOptions {
  * A bucket is stored as the time at which it has all its tokens again (generic cell rate algorithm). Its key expires at that time.
  * With the caller's clock, the key expires one minute later (`slack_ms`), because this clock may stand still in a test.
  *
- * If the clock was set back, the stored time may be later than now plus the time that an empty bucket needs to fill. Such a bucket
+ * If the clock was set back, the stored time may be later than the time at which an empty bucket has all its tokens. Such a bucket
  * is treated as empty. The script stores the corrected time, even if it takes no token.
  */
 const TAKE = new Script(`
@@ -91,7 +91,7 @@ return reply
 /** The demands of one `TAKE`. At least one, because the script needs at least one key. */
 type Demands = readonly [BucketDemand, ...BucketDemand[]];
 
-/** Retry delay of a refusal while Redis is unreachable. */
+/** Retry delay of a refusal while Redis is unreachable, in ms. */
 const UNAVAILABLE_RETRY_MS = 1000;
 
 /**

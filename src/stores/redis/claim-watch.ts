@@ -25,7 +25,7 @@ export class ClaimWatch {
     this.#closing = closing;
   }
 
-  /** Resolves when the claim of `key` no longer has this token, or when Redis is unavailable. */
+  /** Resolves when the claim with this Redis key and this token has ended, or when Redis is unavailable. */
   end(key: string, token: string): Promise<undefined> {
     const name = `${key} ${token}`;
     const running = this.#polls.get(name) ?? this.#poll(key, token).finally(() => this.#polls.delete(name));

@@ -138,7 +138,10 @@ export class RedisConnection {
     return new RedisUnavailable(this.#lost ?? explained, { cause: error });
   }
 
-  /** Reports the code in an error message to `onError`. Omits NOSCRIPT, because `Script` then sends the text of the script. */
+  /**
+   * Reports the error code in a message to `onError`. Does not report NOSCRIPT, because it is no fault: after this error, `Script`
+   * sends the text of the script.
+   */
   #count(message: string): void {
     const code = ERROR_CODE.exec(message)?.[1] ?? "other";
     if (code !== "NOSCRIPT") this.#onError(code);

@@ -53,7 +53,7 @@ export class RedisHealth {
   noteQuarantine(quarantineMs: number): void {
     const { clock, log, reservedForMs } = this.#parts;
     // A request is accepted if its reservation ends after the quarantine. The reservation of a newly signed request lasts
-    // `reservedForMs`. So such requests are accepted before the quarantine ends.
+    // `reservedForMs`. So newly signed requests are accepted again `reservedForMs` before the quarantine ends.
     const waitMs = quarantineMs < reservedForMs ? 0 : quarantineMs - reservedForMs + 1;
     if (waitMs > 0 && !this.#isQuarantined) log.warn("redis quarantine started", { for_ms: waitMs });
     this.#acceptingFromMs = clock.monotonic() + waitMs;

@@ -81,7 +81,7 @@ export class RedisLink {
   }
 
   #onLost(connection: RedisConnection, reason: string): void {
-    // A connection that is lost during `prepare` is ignored here: `#connect` throws the reason.
+    // The loss of a connection during `prepare` is ignored here, because `#connect` throws the reason of the loss.
     if (this.#connection !== connection) return;
     this.#connection = undefined;
     this.#downReason = reason;

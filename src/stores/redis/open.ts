@@ -37,11 +37,11 @@ export interface RedisSettings {
    * between the clocks of this gateway and of the Redis server.
    */
   readonly marginMs: number;
-  /** Maximum number of local copies of buckets in each table, except the table for the scope `session_failures`. */
+  /** Maximum number of bucket copies in each local table. The table for the scope `session_failures` has another maximum. */
   readonly bucketEntriesMax: number;
   /**
-   * Maximum number of local copies of buckets of the scope `session_failures`. A recently verified session has such a bucket.
-   * The copies are in a separate table.
+   * Maximum number of bucket copies in the local table for the scope `session_failures`. Each recently verified session can have
+   * a bucket of this scope.
    */
   readonly exemptBucketEntriesMax: number;
   readonly answers: AnswerBounds;
@@ -67,7 +67,7 @@ export interface RedisParts {
 export interface RedisStores {
   readonly replay: ReplayStore;
   readonly answers: RedisAnswerStore;
-  /** Buckets that verified requests spend (check 7). */
+  /** Buckets of requests that passed checks 1 to 6. */
   readonly buckets: BucketStore;
   /** Buckets for failures and public calls. Their local copies are in separate tables. */
   readonly unverifiedBuckets: BucketStore;

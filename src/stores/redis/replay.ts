@@ -16,8 +16,8 @@ export interface RedisReplayOptions {
 }
 
 /**
- * When the script writes the latest expiry to the marker, it adds this time, in ms. So it writes the expiry about five times per
- * second, not for every request. The marker is the Redis hash that names the epoch.
+ * Time that the script adds to the latest expiry before it writes the expiry to the marker, in ms. Most later requests then need no
+ * write, so the script writes about five times per second. The marker is the Redis hash that names the epoch.
  */
 const EXPIRY_STEP_MS = 200;
 
@@ -32,7 +32,7 @@ const EXPIRY_STEP_MS = 200;
  *
  * Returns three values:
  * - A verdict, such as `fresh` or `replayed`.
- * - A number of ms for the verdicts `quarantined` and `clock difference`; 0 for the others. `EXPLANATIONS` shows its meaning.
+ * - A duration in ms for the verdicts `quarantined` and `clock difference`: see `EXPLANATIONS`. It is 0 for all other verdicts.
  * - The latest expiry of any reservation, in Unix ms.
  */
 const RESERVE = new Script(`${MARKER_PRELUDE}
@@ -63,9 +63,9 @@ return {'fresh', 0, latest}
  * - A reservation expires at request timestamp + freshness window + margin, on the clock of the Redis server. The reservation
  *   outlives the freshness window on every gateway whose clock differs from the server's clock by at most the margin.
  * - A gateway whose clock differs by more than the margin refuses requests.
- * - If reservations may be lost, the requests that they covered are refused (see `StoreEpoch`).
- * - If Redis stores a reservation but its reply is lost, the reservation stays. A retry of the same request is then refused as
- *   replayed.
+ * - If the reservation of a request may be lost, the request is refused (see `StoreEpoch`).
+ * - If Redis stores a reservation but the reply to the gateway is lost, the reservation stays. A retry of the same request is then
+ *   refused as replayed.
  */
 export class RedisReplayStore implements ReplayStore {
   readonly #link: RedisLink;
@@ -90,7 +90,7 @@ export class RedisReplayStore implements ReplayStore {
     this.#epoch.noteExpiry(latestExpiryMs);
     if (verdict === "fresh") return true;
     if (verdict === "replayed") return false;
-    // If the epoch id changed during this call, the gateway has already joined the new epoch, and needs no reset.
+    // If the epoch id changed during this call, the gateway has already joined the new epoch. The connection then needs no reset.
     if (verdict === "epoch ended" && epochId === this.#epoch.id) this.#link.reset("the server lost its memory");
     throw refusalOf(verdict, detailMs);
   }

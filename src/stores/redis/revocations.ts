@@ -16,7 +16,10 @@ const ENTRIES_PER_POLL = 1000;
 /** An entry id that is lower than the id of every entry. */
 const START_ID = "0-0";
 
-/** Sends each revocation that an operator makes at one gateway to all other gateways, through a Redis stream. */
+/**
+ * Shares the revocations of operators between gateways, through a Redis stream. A revocation that is made at one gateway reaches
+ * all other gateways.
+ */
 export class RedisRevocations {
   readonly #key: string;
   readonly #origin: string;

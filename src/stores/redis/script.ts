@@ -27,8 +27,8 @@ export class Script {
 }
 
 /**
- * Whether the error means that the server does not know the script: it restarted, or its script cache was flushed. The script
- * then did not run.
+ * Whether the error means that the server does not know the script, because the server has restarted or its script cache was
+ * flushed. The script then did not run.
  */
 function isUnknownScript(error: unknown): boolean {
   return error instanceof Error && /\bNOSCRIPT\b/.test(error.message);

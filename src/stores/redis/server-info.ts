@@ -49,8 +49,8 @@ function problemOf(fields: ReadonlyMap<string, string>): string | undefined {
 }
 
 /**
- * Returns the version of the server. Valkey reports two versions. Its own version is returned, not the Redis version with which it
- * is compatible.
+ * Returns the version of the server. Valkey reports its own version, and the Redis version with which it is compatible. For Valkey,
+ * the function returns the version of Valkey.
  */
 function versionOf(fields: ReadonlyMap<string, string>): string {
   return fields.get("valkey_version") ?? fields.get("redis_version") ?? "unknown";

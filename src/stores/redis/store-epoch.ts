@@ -7,7 +7,10 @@ export interface StoreEpochOptions {
   readonly durable: boolean;
   /** Lifetime of a reservation in ms, if the timestamp of its request equals the server's time. */
   readonly reservedForMs: number;
-  /** Expected maximum of a request's timestamp minus the server's time, in ms. `StoreEpoch` also covers larger differences. */
+  /**
+   * The timestamp of a request is expected to be at most this far ahead of the server's time, in ms. `StoreEpoch` also covers
+   * timestamps that are further ahead.
+   */
   readonly marginMs: number;
 }
 
@@ -21,11 +24,11 @@ export interface StoreEpochOptions {
  * - `latest`: the latest expiry of any reservation.
  * - `usual`: the expected maximum lifetime of a reservation, in ms.
  *
- * If `now` is before `seen`, the server's clock was set back. The function then limits the stored end:
- * - Minimum: `seen` or `latest`, whichever is earlier. Redis has deleted the reservations that expired before `seen`. No
- *   reservation is valid after `latest`.
- * - Maximum: `now + usual` or `latest`, whichever is later, because the stored end may be from a time when the clock was
- *   ahead.
+ * If `now` is before `seen`, the server's clock was set back. The function then corrects the stored end and stores it again:
+ * - The end is at least the earlier of `seen` and `latest`. Redis has already deleted the reservations that expire before `seen`.
+ *   No reservation expires after `latest`.
+ * - The end is at most the later of `now + usual` and `latest`. Otherwise the quarantine would last too long if the stored end was
+ *   computed while the clock was ahead.
  *
  * Three stored names differ from the terms in this file: `fence_ms` (end of the quarantine), `ahead_ms` (latest expiry) and the
  * key `continuity` (the marker). They are kept because gateways of two versions share one Redis during an upgrade.
@@ -50,7 +53,7 @@ end
  * - The epoch that this gateway joined last; '' if it joined none.
  * - '1' if the server is durable (keeps every write across a restart).
  * - The expected maximum lifetime of a reservation, in ms.
- * - The latest expiry of any reservation that this gateway knows, in Unix ms.
+ * - The latest expiry that this gateway has recorded for any reservation, in Unix ms.
  *
  * Returns the epoch, the ms until the quarantine ends (0 if it is over), and the latest expiry of any reservation.
  *
@@ -60,9 +63,10 @@ end
  * - This gateway has joined no epoch before.
  * - The server is durable. A server that is not durable may have lost the marker while no gateway ran.
  *
- * If the marker names another epoch than the one that this gateway joined last, the server has lost its memory since then:
- * - The quarantine of the new epoch is extended to the latest expiry.
- * - If the new epoch started without a quarantine, one starts now.
+ * If the marker names another epoch than the one that this gateway joined last, the server has lost its memory since then. The
+ * script then changes the quarantine of the new epoch:
+ * - If the new epoch started in quarantine, the quarantine is extended to the latest expiry.
+ * - If the new epoch started without a quarantine, a quarantine starts now.
  */
 const JOIN = new Script(`${MARKER_PRELUDE}
 local server, epoch, durable, latest = ARGV[1], ARGV[2], ARGV[3] == '1', tonumber(ARGV[5])
@@ -117,7 +121,7 @@ return {0, now, math.max(0, quarantine_end - now)}
 `);
 
 export interface EpochCheck {
-  /** Whether another epoch has started since this gateway joined. */
+  /** Whether another epoch has started since this gateway joined its epoch. */
   readonly isEnded: boolean;
   /** The time on the server's clock, in Unix ms. */
   readonly serverMs: number;
@@ -135,16 +139,16 @@ export interface EpochCheck {
  * - If the server's clock runs ahead, keys expire early.
  *
  * All gateways share a marker: a hash in Redis that names the epoch. If the marker shows that writes may be lost, a new epoch
- * starts, in quarantine. If the server's clock was set back, the quarantine of the current epoch is extended.
+ * starts, in quarantine. If the server's clock was set back, the end of the quarantine is recomputed (`quarantine_end_at`).
  *
  * During the quarantine, a request is refused if its reservation would expire before the quarantine ends. The quarantine ends
  * when all lost reservations would have expired. This is the later of two times:
  * - The server's time at the start of the quarantine, plus the expected maximum lifetime of a reservation. This time covers
  *   request timestamps that are at most `marginMs` ahead of the server.
- * - The latest expiry of a reservation that a gateway knows. This time covers request timestamps that are further ahead. Each
- *   gateway stores the latest expiry that a script returned, and reports it when it joins an epoch.
+ * - The latest expiry that any gateway has recorded for a reservation. This time covers request timestamps that are further ahead.
+ *   Each gateway records the latest expiry that a script returns, and sends this expiry to Redis when the gateway joins an epoch.
  *
- * One case is not covered: only one gateway knows the latest expiry, and this gateway fails together with Redis.
+ * One case is not covered: only one gateway has recorded the latest expiry, and this gateway fails together with Redis.
  */
 export class StoreEpoch {
   readonly markerKey: string;
@@ -188,8 +192,8 @@ export class StoreEpoch {
   }
 
   /**
-   * Checks the epoch and the quarantine. Call this once a second. Even while no requests arrive, the gateway then detects that
-   * memory was lost or that the clock was set back. Rejects with `RedisUnavailable`.
+   * Checks the epoch and the quarantine. Call this once a second. The check detects that memory was lost, or that the clock was set
+   * back, even while no requests arrive. Rejects with `RedisUnavailable`.
    */
   async check(call: RedisCall): Promise<EpochCheck> {
     const reply = await CHECK.run(call, [this.markerKey, this.#checkKey], [this.#id]);

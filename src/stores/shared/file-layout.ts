@@ -10,7 +10,7 @@ const MAGIC = "sallyport-shared-2";
 /** A process uses a file only if these values in the file's header equal its own (`isUsable`). */
 interface Identity {
   readonly magic: string;
-  /** The boot in which the file was created. A later boot may have another clock, so the stored times are useless. */
+  /** Identifies the boot in which the file was created. After a reboot, the clock may differ, so the stored times are not valid. */
   readonly bootId: string;
   /** The namespace of the pids in the file. In another namespace, these pids belong to other processes. */
   readonly pidNamespace: string;

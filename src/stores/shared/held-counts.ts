@@ -13,13 +13,19 @@ export interface SharedHeldCountsParts {
   readonly self: number;
   readonly processes: ProcessSlots;
   readonly watch: ProcessWatch;
-  /** Time after which the counts of a killed process are no longer added to the sums, in ms. */
+  /** Time for which the counts of a dead process stay in the sum of a key, in ms. It starts when the process is found dead. */
   readonly leaseMs: number;
 }
 
-/** An entry's value is the id of its process times `COUNTS`, plus the count. The value fits into the 53 bits of a float. */
+/**
+ * The value of an entry is an id of `ProcessSlots` times `COUNTS`, plus the count. The value needs at most 53 bits, so a double
+ * holds it exactly.
+ */
 const COUNTS = 2 ** 22;
-/** The current time that is passed to the table. The table then treats no entry as expired, because every value is above 0. */
+/**
+ * Passed to the table as the current time. The value of each entry with a count is above 0, so the table never treats it as
+ * expired.
+ */
 const NEVER = 0;
 /** Multiplier that spreads the entries of one key over their segment (Knuth, TAOCP 6.4: 2³² divided by the golden ratio). */
 const SPREAD = 0x9e3779b1;
@@ -79,7 +85,10 @@ export class SharedHeldCounts implements HeldCounts {
     });
   }
 
-  /** Runs an operation on the entries of a key while no other process changes them. Returns false if the table is busy. */
+  /**
+   * Runs an operation on the entries of a key while no other process changes them. Returns the result of `operate`, or false if the
+   * table is busy.
+   */
   #exclusively(key: string, operate: () => boolean): boolean {
     this.#fingerprint.compute(key, "");
     this.#highs[0] = this.#fingerprint.high;
@@ -97,15 +106,15 @@ export class SharedHeldCounts implements HeldCounts {
   }
 
   /**
-   * Whether the sum of the counts of all running processes exceeds `max`. A look for killed processes is costly. So the method
-   * excludes killed processes only if the sum that includes them exceeds `max`.
+   * Whether the sum of the counts of all running processes exceeds `max`. It is slow to find out which processes were killed. So
+   * the method does this only if the sum of the counts of all processes exceeds `max`.
    */
   #isOver(max: number): boolean {
     return max !== Number.POSITIVE_INFINITY && this.#sum(false) > max && this.#sum(true) > max;
   }
 
   /**
-   * Returns the sum of the counts of all processes. If `areChecked`, omits processes that have been dead for at least the lease.
+   * Returns the sum of the counts of all processes. If `areChecked`, omits processes that were found dead at least `leaseMs` ago.
    */
   #sum(areChecked: boolean): number {
     const { processes, table } = this.#parts;
@@ -126,13 +135,16 @@ export class SharedHeldCounts implements HeldCounts {
     return isChecked && (watch.deadForMs(owner) ?? -1) >= leaseMs ? 0 : count;
   }
 
-  /** Adds `amount` to the entry of this process. Returns false if the table has no room for the entry. */
+  /**
+   * Adds `amount` to the entry of this process. Returns false if the table has no room for the entry, or if the count would reach
+   * `COUNTS`.
+   */
   #addOwn(amount: number): boolean {
     const { table, self } = this.#parts;
     const slot = table.claim(this.#lowOf(slotNumber(self)), this.#fingerprint.high, NEVER);
     if (slot === NO_SLOT) return false;
     const value = table.expiryMs(slot);
-    // The entry may be from an earlier process that had the same number in `processes`.
+    // The entry may be from an earlier process that had the same process slot.
     const before = Math.floor(value / COUNTS) === self ? value % COUNTS : 0;
     const count = Math.max(0, before + amount);
     if (count >= COUNTS) return false;
@@ -140,7 +152,7 @@ export class SharedHeldCounts implements HeldCounts {
     return true;
   }
 
-  /** Combines the low half of the key's fingerprint with the number of a process in `processes`. */
+  /** Combines the low half of the key's fingerprint with the number of a process slot. */
   #lowOf(number: number): number {
     return this.#fingerprint.low ^ Math.imul(number, SPREAD);
   }

@@ -20,7 +20,7 @@ export interface MemoryFileOptions {
  * Opens a shared file that has no name. Each process of a gateway inherits the fd of the file. Throws `StoreError` if another
  * process has created the file with another layout or other sizes.
  *
- * No blocks are reserved: the file takes memory when a page is first used, as private memory does.
+ * No blocks are reserved. A page of the file takes memory only after its first use.
  */
 export function openMemoryFile({ fd, tables, nowMs }: MemoryFileOptions): SharedFile {
   try {

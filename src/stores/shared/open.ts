@@ -19,7 +19,7 @@ import { SharedTable, sharedTableLayout } from "./shared-table.ts";
 export interface SharedStoreSettings {
   /** The path of the shared file, or the fd of an unnamed memory file. */
   readonly file: string | number;
-  /** See `StoreSettings.isFileInherited`. */
+  /** If true, the shared file must already exist, with the configured sizes. */
   readonly isFileInherited?: boolean | undefined;
   readonly replayEntriesMax: number;
   readonly bucketEntriesMax: number;
@@ -36,7 +36,7 @@ export interface SharedFileStores {
   readonly buckets: MemoryBucketStore;
   readonly unverifiedBuckets: SplitBucketStore;
   readonly verifiedPeers: VerifiedPeers;
-  /** The counts of open connections of all processes, by listener and network. */
+  /** Counts the open connections by listener and network. The counts include the connections of all processes. */
   readonly heldConnections: HeldCounts;
   readonly heldPermits: HeldCounts;
   /** When the file was created, in Unix ms. The file contains all reservations made since then. */

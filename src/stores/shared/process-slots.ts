@@ -7,7 +7,7 @@ const SLOT_WORDS = 4;
 export const PROCESS_SLOTS_BYTES = PROCESS_SLOTS * SLOT_WORDS * 4;
 
 const [PID, START_LOW, START_HIGH, GENERATION] = [0, 1, 2, 3];
-/** Number of low bits of the id of a process. They contain the slot number, from 1. The other bits are the generation. */
+/** An id consists of a slot number in the lowest `SLOT_BITS` bits and a generation in the bits above. Slot numbers start at 1. */
 const SLOT_BITS = 9;
 const SLOT_MASK = (1 << SLOT_BITS) - 1;
 const GENERATION_MASK = (1 << (31 - SLOT_BITS)) - 1;
@@ -33,8 +33,8 @@ export class ProcessSlots {
   join(pid: number = process.pid): number {
     const start = startTime(pid);
     if (start === undefined) throw new Error(`process ${pid} is not running`);
-    // Free slots come first. Taking the slot of a killed process may remove the entries of that process in `SharedHeldCounts`
-    // before their lease ends.
+    // A free slot is preferred. If this process takes the slot of a killed process, the counts of the killed process in
+    // `SharedHeldCounts` are removed before their lease ends.
     for (const mayBeDead of [false, true]) {
       for (let slot = 0; slot < PROCESS_SLOTS; slot++) {
         const at = slot * SLOT_WORDS;
@@ -64,7 +64,7 @@ export class ProcessSlots {
     if (this.isCurrent(id) && !this.isRunning(id)) Atomics.compareExchange(this.#words, at, pid, 0);
   }
 
-  /** The number of process slots that were ever taken. They are the first ones, because `join` takes the first free slot. */
+  /** The number of process slots that were taken at least once. `join` takes the first free slot, so they are the first slots. */
   get used(): number {
     while (this.#used < PROCESS_SLOTS && Atomics.load(this.#words, this.#used * SLOT_WORDS + GENERATION) !== 0) this.#used++;
     return this.#used;

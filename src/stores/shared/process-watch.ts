@@ -5,7 +5,7 @@ const CHECKED_MS = 250;
 
 interface Checked {
   readonly atMs: number;
-  /** Monotonic time at which the process was found dead, in ms; `undefined` if it was running at `atMs`. */
+  /** Monotonic time at which the process was found dead, in ms; `undefined` if the check at `atMs` found it running. */
   readonly deadSinceMs: number | undefined;
 }
 
@@ -33,7 +33,7 @@ export class ProcessWatch {
     return checked.deadSinceMs === undefined ? undefined : nowMs - checked.deadSinceMs;
   }
 
-  /** Returns the ids of the processes that were found dead at least `leaseMs` ago and still have a slot in `ProcessSlots`. */
+  /** Returns the ids of the processes that were found dead at least `leaseMs` ago and still have a process slot. */
   deadFor(leaseMs: number): number[] {
     const ids = this.#processes.ids();
     for (const id of this.#checked.keys()) if (!ids.includes(id)) this.#checked.delete(id);

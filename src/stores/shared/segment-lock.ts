@@ -11,8 +11,9 @@ const CHECK_AFTER_MS = 5;
 /** Maximum waiting time for a lock whose holder is running, in ms. */
 const WAIT_MS_MAX = 500;
 /**
- * Of the time between two reads of the lock word, at most this part counts as waiting, in ms. A longer time means that the waiting
- * process was suspended. The holder may have been suspended too, because the machine was busy. Such time must not cause a timeout.
+ * Between two reads of the lock word, at most this time counts as waiting, in ms. If more time passes, the waiting process was
+ * suspended. The holder may have been suspended too, because the machine was busy. So the rest of the time does not count towards
+ * the timeout.
  */
 const READ_MS_MAX = 10;
 

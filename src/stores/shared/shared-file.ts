@@ -32,8 +32,8 @@ export interface SharedFile extends SharedTables {
  * Opens the shared file. Creates the file if it does not exist. Throws `StoreError` if the file cannot be used or created. For
  * example, the disk is full, or the file belongs to another user.
  *
- * - If the file's header names another boot, PID namespace, layout or table size, a new, empty file replaces the file. All
- *   reservations in the old file are lost. If `isInherited` is set, the function throws instead.
+ * - If the file's header names another boot, PID namespace, layout or table size, a new, empty file replaces it. All reservations
+ *   in the old file are lost. If `isInherited` is set, the function throws instead.
  * - A process that has already opened the old file continues to use it, and shares no reservations with this process. So only the
  *   supervisor may call this function with new table sizes.
  */
@@ -112,7 +112,7 @@ function link(next: string, path: string): boolean {
 }
 
 /**
- * Replaces an unusable file by the new file. Returns `false` if another process replaced it first.
+ * Replaces an unusable file by the new file. Returns `false` if another process replaced the unusable file first.
  *
  * Several processes may try to replace the file at the same time. The lock on the old file ensures that only one of them
  * succeeds. If two processes used different files, a request could be accepted twice.

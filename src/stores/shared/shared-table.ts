@@ -37,8 +37,8 @@ export function sharedTableLayout(entriesMax: number): SharedTableLayout {
  * selects the segment.
  *
  * - `enter` locks the segments of all fingerprints of an operation. It locks them in ascending order to prevent deadlocks.
- * - If a process is killed during an operation, its segments stay locked. The next process that needs such a segment takes over the
- *   lock and recounts the entries of the segment. No entries are lost.
+ * - If a process is killed during an operation, the segments that it locked stay locked. The next process that needs such a segment
+ *   takes over the lock and recounts the entries of the segment. No entries are lost.
  */
 export class SharedTable implements FingerprintTable {
   readonly #segments: readonly ExpiringTable[];

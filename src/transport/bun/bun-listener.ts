@@ -81,7 +81,7 @@ class ServerListener implements BunListener {
   }
 
   renewTls(tls: TlsIdentity): void {
-    // A retired listener has no port any more.
+    // `retire` has closed the port, so no new connection needs the certificate.
     if (this.#isRetired) return;
     // server.reload() does not replace the certificate, so a new server replaces the old one.
     if (process.platform === "linux") this.#moveSocket(tls);
@@ -161,7 +161,7 @@ function start(
       hostname: listen.host,
       port,
       http2: true,
-      // Elysia's default is true. Another process could then open the same port without an error, and take some of the
+      // Elysia's default is `true`. With `true`, another process could open the same port without an error, and take some of the
       // connections.
       reusePort: listen.isShared === true,
       // In development mode, error pages contain stack traces.

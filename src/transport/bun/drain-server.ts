@@ -37,11 +37,10 @@ export async function drainServer(server: DrainableServer, idleMs: number = IDLE
 }
 
 /**
- * Closes a server that accepts no connections any more, as soon as no client uses it. Without a request, Bun closes a connection
- * after the server's idle timeout.
+ * Closes a server when no client uses it any more. The server must have stopped accepting connections.
  *
- * `requests` returns the number of requests so far. `unusedMs` must be longer than the idle timeout. The server is closed when
- * no request has started for this time and none is in flight.
+ * The server counts as unused if no request is in flight, and none has started for `unusedMs`. `unusedMs` must be longer than the
+ * idle timeout of the server. Bun has then already closed all idle connections. `requests` returns the number of requests so far.
  */
 export async function closeWhenUnused(server: DrainableServer, requests: () => number, unusedMs: number): Promise<void> {
   for (let before = -1; requests() !== before || server.pendingRequests > 0; ) {

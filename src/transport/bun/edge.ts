@@ -37,16 +37,14 @@ export interface EdgeParts {
 }
 
 /**
- * `socket` is the remote end of the connection. It is `null` if the connection is closed, or if another listener accepted it.
+ * `socket` is the remote end of the connection. It is `null` if the connection is closed, or if `Bun.serve` did not accept it.
  */
 export type FindPeer = (request: Request, socket: SocketEnd | null) => Peer;
 
 /**
- * Lower bound of `bodyBytesMax`, in bytes. If a body is longer than `bodyBytesMax`, Bun closes the connection without a
- * response.
- *
- * `bodyBytesMax` is well above `requestBytesMax`, so that handlers can refuse large bodies with a response. Handlers discard a
- * refused body, so it takes no memory.
+ * Minimum of Bun's own limit for request bodies, in bytes. If a body exceeds this limit, Bun closes the connection without a
+ * response. So the limit is well above `requestBytesMax`: handlers can then refuse most large bodies with a response. Handlers
+ * discard a refused body, so it takes no memory.
  */
 const RUNTIME_BODY_BYTES_MIN = 64 * 1024 * 1024;
 
@@ -108,7 +106,8 @@ type Call = (request: Request, path: string, server: AppServer) => Promise<Respo
  * Answers requests whose target matches no route.
  *
  * - A POST to a path of the form `/package.Service/Method` gets an RPC error for an unknown method.
- * - All other requests get a REST error. So does a POST whose path equals the path of a known method only after normalisation.
+ * - All other requests get a REST error. This includes a POST whose path is the path of a known method only after Bun normalises
+ *   it.
  */
 function unknownTarget(served: readonly string[], call: Call): RouteHandler {
   return (request, server) => {

@@ -4,7 +4,7 @@ import { isHostField } from "../host-field.ts";
 import { discardUnread } from "./discard-unread.ts";
 import { pathOf } from "./request-url.ts";
 
-/** Bun.serve's server object; `null` if another listener accepted the request. */
+/** Bun.serve's server object; `null` if `Bun.serve` did not accept the request. */
 export type AppServer = AnyElysia["server"];
 export type RouteHandler = (request: Request, server: AppServer) => Response | Promise<Response>;
 
@@ -74,8 +74,8 @@ function lengthRoutes(changing: ChangingPaths, otherwise: RouteHandler, failed: 
 
 /**
  * Returns the path as received, for a request that a route of `lengthRoutes` matched. Bun gives the path in two forms: the segments
- * in `params` are decoded, and the path in `url` is normalised. If the forms are equal, Bun has changed neither, so they are the
- * received path. If they differ, returns `undefined`.
+ * in `params` are decoded, and the path in `url` is normalised. If both forms are equal, neither step has changed the path, so Bun
+ * received this path. If the forms differ, returns `undefined`.
  */
 function receivedPath(request: Request & { readonly params?: Readonly<Record<string, string>> }): string | undefined {
   const { params = {} } = request;
@@ -85,7 +85,7 @@ function receivedPath(request: Request & { readonly params?: Readonly<Record<str
   return path === pathOf(request.url) ? path : undefined;
 }
 
-/** Answers a request that another listener accepted. `path` is the path as received. */
+/** Answers a request that `Bun.serve` did not accept. `path` is the path as received. */
 export function answerExact(
   { routes, changing, otherwise, failed }: ExactRoutes,
   request: Request,

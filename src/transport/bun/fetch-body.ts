@@ -1,11 +1,11 @@
 import type { BodySink, BodyWriter } from "../../rpc/http.ts";
 
 /**
- * Idle timeout of a connection, in seconds. Streams set their own timeout (`allowIdle`). All other calls end or time out much
- * earlier.
+ * Idle timeout of a connection, in seconds. It ends no call too early, because calls without a stream end or time out much earlier.
+ * Streams set their own timeout (`allowIdle`).
  */
 export const IDLE_TIMEOUT_SECONDS = 150;
-/** The value that switches Bun's idle timeout off. */
+/** The value that disables Bun's idle timeout. */
 const NO_TIMEOUT = 0;
 /**
  * Idle timeout of a connection that carries a stream with heartbeats, in seconds. Each write restarts the timeout. Bun allows
@@ -23,7 +23,7 @@ export interface ConnectionTimeouts {
  *
  * - If `idleMsMax` is at most half of `STREAM_TIMEOUT_SECONDS`, sets `STREAM_TIMEOUT_SECONDS` as the timeout and returns
  *   `undefined`. The caller can then release `request`.
- * - If `idleMsMax` is longer or unknown, switches the timeout off and returns a function that restores it.
+ * - If `idleMsMax` is longer or unknown, disables the timeout and returns a function that restores it.
  *
  * Call the returned function at the end of the stream. Otherwise a client that does not read keeps the queue of its connection
  * in memory without a time limit.

@@ -85,7 +85,7 @@ class FetchBodySource implements BodySource {
   }
 
   cancel(): void {
-    // `cancel` rejects if the body has already failed. `read` has already thrown this error, so it is ignored here.
+    // `cancel` rejects if the body has already failed. `read` has already thrown the same error, so the rejection is ignored.
     this.#reader?.cancel().catch(() => {});
   }
 }

@@ -20,7 +20,7 @@ export function ensureFlush(stream: ServerHttp2Stream): void {
 }
 
 /**
- * Sends a PING on the connection of each written stream that still has queued bytes. Runs one turn of the event loop after the
+ * Sends a PING on the connection of each stream in `written` that still has queued bytes. Runs one turn of the event loop after the
  * write, because `writableLength` is correct only then.
  */
 function flushWritten(): void {

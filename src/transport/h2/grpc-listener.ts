@@ -28,8 +28,8 @@ export interface GrpcService {
   readonly peers: PeerResolver;
   readonly log: Log;
   /**
-   * Answers the requests that need the edge: public REST, the JWKS and cross-origin requests of browsers. It is set only if the
-   * edge uses the same port.
+   * Answers the requests that need the edge: requests for public REST or for the JWKS, and cross-origin requests of browsers. Set
+   * only if the edge uses the same port.
    */
   readonly edge?: AnswerRequest | undefined;
   readonly limits?: Partial<ConnectionLimits> | undefined;
@@ -239,8 +239,8 @@ async function serveStream(
   service: GrpcService,
   { bodyTimers }: ConnectionLimits,
 ): Promise<void> {
-  // An error event means that the client reset the stream. It is ignored, because a close event always follows and is handled
-  // elsewhere.
+  // An error event means that the client reset the stream. It needs no action, because a close event follows. The listeners of the
+  // close event handle the reset.
   stream.on("error", () => {});
   const { rpc, peers, edge } = service;
   if (!isOneHost(headers[":authority"], headers.host)) return refuseHost(stream);

@@ -15,11 +15,11 @@ interface ConnectionState {
 }
 
 /**
- * The open connections of an HTTP/2 server. Every `pingIntervalMs`, the first rule that applies to a connection is executed:
+ * The open connections of an HTTP/2 server. Every `pingIntervalMs`, the first of these rules that applies to a connection is used:
  *
  * - If the last PING is not answered, the connection and all its streams are destroyed.
- * - If a GOAWAY was sent, the connection is destroyed unless it has open streams.
- * - If the connection had no stream for `idleTimeoutMs`, a GOAWAY is sent.
+ * - If the connection is closing, it is destroyed unless it has open streams.
+ * - If the connection had no stream for `idleTimeoutMs`, a GOAWAY is sent, and the connection is then closing.
  * - In all other cases, a PING is sent.
  */
 export class H2Connections {

@@ -23,7 +23,8 @@ export interface ConnectionLimits {
    */
   readonly perNetworkMax: number;
   /**
-   * Maximum time until the first bytes of a connection show its protocol. A TLS handshake may take the same time in addition.
+   * Maximum time until the first bytes of a connection show its protocol. The time includes the TLS handshake. If the mux listener
+   * reads PROXY headers before TLS, the time starts again with the TLS handshake.
    */
   readonly firstBytesTimeoutMs: number;
   /**

@@ -26,15 +26,15 @@ const SWEEPS_PER_PASS_AT_REST = 120;
 const FDS_PER_SWEEP_MIN = 32;
 /** Maximum number of descriptors that a sweep inspects. At this maximum, a pass over 20,000 descriptors takes 2 to 3 s. */
 const FDS_PER_SWEEP_MAX = 512;
-/** Number of additional descriptors that the next sweeps inspect for each connection that opened or closed. */
+/** For each connection that opens or closes, the next sweeps inspect this many additional descriptors in all. */
 const FDS_PER_CHANGE = 64;
-/** Maximum number of additional descriptors that are still to be inspected. Sweeps inspect this number in about 2 s. */
+/** Maximum of `#fdsDue`. The sweeps inspect this number of descriptors in about 2 s. */
 const FDS_DUE_MAX = 40 * FDS_PER_SWEEP_MAX;
 /** Minimum number of sweeps from the start of a pass to the start of the next one. So a pass starts at most once in 0.25 s. */
 const SWEEPS_PER_PASS_MIN = 5;
 
 /**
- * Limits the connections of an address on which the runtime accepts connections without calling the gateway.
+ * Limits the open connections of `address`. The runtime accepts these connections without calling the gateway.
  *
  * Each sweep reads the fd table of the process, and calls shutdown(2) for each connection over a limit. The runtime then closes
  * the connection, as if the client had disconnected. Throws if the system is not Linux, or lacks SO_COOKIE or /proc.
@@ -63,7 +63,7 @@ export class ConnectionSweep {
   #sweepsOfPass = 0;
   #isPassOver = false;
   #seenChanges = 0;
-  /** Number of additional descriptors that the next sweeps inspect. */
+  /** Number of additional descriptors that are still to be inspected because connections opened or closed. */
   #fdsDue = 0;
 
   constructor(fdTable: FdTable, parts: SweepParts) {

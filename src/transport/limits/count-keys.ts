@@ -1,5 +1,6 @@
 /**
- * The keys under which the connections of one listener are counted. The key of the total is unique: no network is named "total".
+ * The keys under which the connections of one listener are counted. The key of the total is not the key of a network, because no
+ * network is named "total".
  */
 export class CountKeys {
   readonly total: string;

@@ -27,8 +27,8 @@ export class FdBudget {
   }
 
   /**
-   * Changes the number of descriptors that one holder has taken, from `before` to `now`. Does so even if the budget is
-   * exceeded, because the runtime has already accepted the connections.
+   * Changes a number of taken descriptors from `before` to `now`. The budget may then be exceeded, because the runtime has already
+   * accepted the connections.
    */
   replace(before: number, now: number): void {
     this.#held += now - before;

@@ -5,17 +5,17 @@ import { type ConnectionBound, FAIR_SHARE, rankByNetwork } from "./load-shedding
 
 export type HostLimits = Pick<ConnectionLimits, "counts" | "totalMax" | "perNetworkMax" | "onShed">;
 
-/** The state of a connection that exceeded a limit when it was counted, or that is being closed. */
+/** The state of a connection that is marked (see `HostShedding`) or is being closed. */
 interface Excess {
   isInTotal: boolean;
   isInNetwork: boolean;
-  /** The limits that the connection exceeded when it was counted. Some of them may no longer be exceeded. */
+  /** The limits for which the connection is marked. Some of them may no longer be exceeded. */
   readonly bounds: Set<ConnectionBound>;
 }
 
 /**
- * A sweep looks for new and closed connections. If a limit is exceeded in this many consecutive sweeps, connections are closed.
- * In these sweeps, every worker also inspects its known connections, because some of them may have closed.
+ * A sweep looks for new and closed connections. Connections are closed only if a limit is exceeded in this many consecutive sweeps.
+ * In each of these sweeps, every worker inspects its known connections again, because some of them may have closed.
  */
 const SETTLE_SWEEPS = 4;
 /** If `totalMax` is exceeded for this many sweeps, networks within their fair share (`FAIR_SHARE`) also lose connections. */
@@ -23,7 +23,7 @@ const FAIR_SWEEPS = 2 * SETTLE_SWEEPS;
 
 /**
  * Limits the edge's connections over all workers of the gateway. Each worker adds its connections to shared counts, and marks a
- * connection that makes a count exceed its limit.
+ * connection if a count exceeds its limit when the connection is added.
  *
  * - If a network exceeds `perNetworkMax`, its marked connections are closed, the newest first.
  * - If `totalMax` is exceeded, networks over their fair share (`FAIR_SHARE`) lose their newest connections.
@@ -32,9 +32,9 @@ const FAIR_SWEEPS = 2 * SETTLE_SWEEPS;
 export class HostShedding implements EdgeWatcher {
   readonly #limits: HostLimits;
   readonly #keys: CountKeys;
-  /** The key under which workers are counted while they have connections in `#excess`. */
+  /** The key of a count: the number of workers that have connections in `#excess`. */
   readonly #markedKey: string;
-  /** The connections that exceeded a limit when they were counted, and connections that are being closed. Oldest first. */
+  /** The marked connections (see `HostShedding`), and the connections that are being closed. Oldest first. */
   readonly #excess = new Map<EdgeConnection, Excess>();
   #sweepsOver = 0;
   #isCounted = false;
@@ -92,12 +92,15 @@ export class HostShedding implements EdgeWatcher {
     return counts.tryAdd(key, 1);
   }
 
-  /** Returns the connections that exceeded the limit `bound` when they were counted, newest first. */
+  /** Returns the connections that are marked for the limit `bound`, newest first. */
   #marked(bound: ConnectionBound): EdgeConnection[] {
     return [...this.#excess].flatMap(([connection, { bounds }]) => (bounds.has(bound) ? [connection] : [])).toReversed();
   }
 
-  /** Counts this worker while it has connections in `#excess`. The other workers then look for connections that have closed. */
+  /**
+   * Counts this worker while it has connections in `#excess`. While the count is above 0, every worker inspects its known
+   * connections again in each sweep.
+   */
   #countMarked(): void {
     const { counts } = this.#limits;
     const hasMarked = this.#excess.size > 0;
@@ -150,7 +153,7 @@ export class HostShedding implements EdgeWatcher {
     const ranked = rankByNetwork(connections.open());
     const ofWorker = new Map<string, number>();
     for (const { connection, rank } of ranked) if (connection.network !== undefined) ofWorker.set(connection.network, rank);
-    // The kernel spreads a network's connections evenly over the workers. So the rank of a connection among all workers is
+    // The kernel spreads a network's connections evenly over the workers. So the rank of a connection in all workers is
     // proportional to its rank in this worker.
     const ofHost = (network: string) => this.#limits.counts.held(this.#keys.of(network));
     const scales = new Map([...ofWorker].map(([network, count]) => [network, ofHost(network) / count]));
@@ -173,7 +176,7 @@ export class HostShedding implements EdgeWatcher {
     return excess;
   }
 
-  /** Forgets that a connection exceeded a limit, because the limit is no longer exceeded. */
+  /** Removes the mark of a connection for the limit `bound`, because this limit is no longer exceeded. */
   #unmark(connection: EdgeConnection, bound: ConnectionBound): void {
     const { bounds, isInTotal, isInNetwork } = this.#excessOf(connection);
     bounds.delete(bound);

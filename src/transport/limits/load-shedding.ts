@@ -1,4 +1,3 @@
-/** A connection and its network. */
 export interface NetworkMember {
   /**
    * `undefined` for a connection of a trusted proxy. Many clients share a trusted proxy, so each of its connections counts as a

@@ -30,7 +30,7 @@ export interface FdTable {
   readIdentity(fd: number): boolean;
   /** Reads the peer address of a connection into `peer`. Returns false if the fd is not open or is not an IP connection. */
   readPeer(fd: number): boolean;
-  /** Returns whether `fd` is a connection that was accepted on the port of this table. */
+  /** Returns whether `fd` is a connection that was accepted on the `address` of `openFdTable`. */
   isAccepted(fd: number): boolean;
   /**
    * Calls shutdown(2), which ends the connection in both directions. The owner of the socket then closes the fd, as if the peer

@@ -14,7 +14,7 @@ const EPOLL_LINK = "anon_inode:[eventpoll]";
 /** A line of /proc/self/fdinfo/<epoll>: a watched fd, its events, and its epoll data. Events and data are hexadecimal. */
 const WATCHED_FD = /^tfd:\s+(\d+) events:\s+([0-9a-f]+) data:\s+([0-9a-f]+)/gm;
 
-/** struct epoll_event. The structure is packed on x86-64 only (epoll_ctl(2)). */
+/** Size of struct epoll_event, in bytes. The structure is packed on x86-64 only (epoll_ctl(2)). */
 const EVENT_BYTES = process.arch === "x64" ? 12 : 16;
 const DATA_OFFSET = process.arch === "x64" ? 4 : 8;
 
@@ -26,12 +26,14 @@ interface Watch {
 }
 
 /**
- * Gives the listening socket of one server to another server in this process. `from` is the address on which the first server
- * listens. `to` is the address on which the other server listens. Returns the new fd of the socket.
+ * Gives the listening socket of one server to another server in this process. The first server listens on `from`, the second server
+ * listens on `to`. Returns the new fd of the socket.
  *
- * - The socket stays open, so clients notice nothing. `to` accepts the connections that `from` has not accepted yet.
- * - The socket with which `to` was opened is closed, and so is its port.
- * - `from` keeps its accepted connections. Its listening fd is an eventfd now, which `from` closes when it stops.
+ * - The socket stays open, so clients notice nothing. The second server accepts the connections that the first server has not
+ *   accepted yet.
+ * - The socket that the second server had before is closed, and so is the port in `to`.
+ * - The first server keeps its accepted connections. Its listening fd becomes an fd of an eventfd. The first server closes this fd
+ *   when it stops.
  *
  * Throws if a server does not have exactly one listening socket. Nothing is changed in this case.
  */
@@ -52,7 +54,8 @@ export function moveListeningSocket(from: ListenAddress, to: ListenAddress): num
   undo.defer(close);
   const inert = must(system.eventfd(0, EFD_CLOEXEC), "eventfd");
   undo.defer(() => void system.close(inert));
-  // An epoll instance watches a socket until all fds of the socket are closed. So `from` must stop watching it first.
+  // An epoll instance watches a socket until all fds of the socket are closed. The socket gets another fd below, so the first
+  // server must stop watching it here.
   must(system.epoll_ctl(fromWatch.epoll, EPOLL_CTL_DEL, fromFd, null), "epoll_ctl");
   must(system.dup3(fromFd, toFd, EFD_CLOEXEC), "dup3");
   must(system.epoll_ctl(toWatch.epoll, EPOLL_CTL_ADD, toFd, ptr(eventOf(toWatch))), "epoll_ctl");

@@ -26,8 +26,8 @@ export class SharedPort {
   #inert = -1;
 
   /**
-   * Sets SO_REUSEPORT on the listening sockets that are bound to the IP address and the port in `address`. Throws if nothing
-   * listens there, or if the option cannot be set.
+   * Sets SO_REUSEPORT on the listening sockets that are bound to the IP address and the port in `address`. Throws if no socket
+   * listens on `address`, or if the option cannot be set.
    *
    * First open the port without SO_REUSEPORT, then create this object. The kernel shares a port only if all of its sockets have the
    * option. So opening the port fails if another process already uses the port.
@@ -53,8 +53,8 @@ export class SharedPort {
    * Closes the listening sockets, and leaves all accepted connections open. With net.ipv4.tcp_migrate_req, connections that are not
    * accepted yet move to other processes that listen on the port.
    *
-   * The method `stop` of the `Bun.serve` server is not used, because it would also close idle connections. Instead, each fd of a
-   * listening socket is made an fd of an eventfd (dup3(2)). The server closes this fd when it stops later.
+   * The method `stop` of the `Bun.serve` server is not used, because it would also close idle connections. Instead, dup3(2) closes
+   * the listening socket and makes its fd an fd of an eventfd. The server closes this fd when it stops later.
    */
   stopAccepting(): void {
     for (const fd of this.#fds) {

@@ -25,9 +25,10 @@ export type MuxParts = Omit<EdgeParts, "findPeer">;
  * Opens one public port for all protocols. The gRPC server serves connections that start with the HTTP/2 preface. The loopback
  * proxy forwards all other connections to the edge, which listens on loopback:
  *
- *     client ── [PROXY header] ── [TLS] ──┬─ HTTP/2 preface ──► gRPC server (paths that are not RPCs: the edge's routes)
+ *     client ── [PROXY header] ── [TLS] ──┬─ HTTP/2 preface ──► gRPC server
  *                                         └─ anything else ───► loopback proxy ──► edge
  *
+ * - The gRPC server passes requests that need the edge, such as requests for public REST, to the edge's routes.
  * - If a trusted proxy sends a PROXY header, the address in the header replaces the address of the socket. The forwarding
  *   header (X-Forwarded-For or Forwarded) is read only if the new address is a trusted proxy too.
  * - Without trusted proxies, the public port terminates TLS. With trusted proxies, the public port reads the PROXY header, and

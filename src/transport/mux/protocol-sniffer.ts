@@ -23,8 +23,8 @@ export interface Origin {
 /**
  * Removes the PROXY header if the bytes start with a PROXY header. Returns `undefined` if more bytes are needed to decide.
  *
- * Throws ProxyProtocolError if the header is malformed. Also throws if the peer is not a trusted proxy, because such a peer
- * could name any address.
+ * Throws ProxyProtocolError if the header is malformed. Also throws if a peer that is not a trusted proxy sends a header, because
+ * such a peer could name any address.
  */
 export function stripProxyHeader(bytes: Buffer, isTrusted: boolean): Origin | undefined {
   const header = readProxyHeader(bytes);
@@ -34,7 +34,7 @@ export function stripProxyHeader(bytes: Buffer, isTrusted: boolean): Origin | un
   return { address: header.address, bytes: bytes.subarray(header.headerBytes) };
 }
 
-/** The handlers for the result of `sniffProtocol`. At most one of them is called, at most once. */
+/** The handlers for the result of `sniffProtocol`. Either one of them is called once, or none is called. */
 export interface SnifferHandlers<T> {
   identified(result: T): void;
   /** Called if the protocol of a socket is not identified. The socket is already destroyed. `cause` is the error. */

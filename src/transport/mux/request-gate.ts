@@ -28,8 +28,8 @@ const KNOWN_METHODS: ReadonlySet<string> = new Set([...METHODS, "QUERY"]);
  *   would close the connection and execute a request without answering it (bun#38128).
  * - The trailer section of a chunked body is removed, as RFC 9112 7.1.2 allows. Bun would parse it as the next request
  *   (bun#32887).
- * - A body with too many chunks is truncated before the first chunk over the maximum, because parsing many chunks is expensive.
- *   The server answers the truncated request, and then the connection is closed.
+ * - A body with too many chunks is truncated before the first chunk over the maximum number, because parsing many chunks is
+ *   expensive. The server answers the truncated request, and then the connection is closed.
  * - A request with an unknown method is answered with 501. Bun would close the connection (bun#6556).
  *
  * Bytes that are not HTTP/1.1 are forwarded unchanged. The server answers them.
@@ -42,7 +42,7 @@ export class RequestGate {
   #at = 0;
   #state: "head" | "body" | "trailers" | "answer" | "cut" | "passthrough" | "closed" = "head";
   #method = "";
-  /** The current request's body: its parser if it is chunked, otherwise the number of bytes that have not arrived yet. */
+  /** The body of the current request: a parser for a chunked body, otherwise the number of bytes that have not arrived yet. */
   #body: ChunkedBody | number = 0;
   /** Whether the response to the current request has ended. */
   #isAnswered = true;

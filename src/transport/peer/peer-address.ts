@@ -29,7 +29,7 @@ export type ProxyHeader = "x-forwarded-for" | "forwarded";
  * - If the address of the socket is a trusted proxy, the forwarding header gives the client's address: the nearest address that is
  *   not a trusted proxy.
  * - Only the configured forwarding header is read. A proxy appends to the header that it supports. It forwards the other header as
- *   the client wrote it, so that header cannot be trusted.
+ *   the client wrote it. Thus the other header cannot be trusted.
  */
 export class PeerResolver {
   #header: ProxyHeader;
@@ -80,7 +80,9 @@ export class PeerResolver {
     return socket !== undefined && this.#isTrustedAddress(socket);
   }
 
-  /** Adds a peer to the cache. If the cache is full, removes all entries. This is rare, so the cache needs no eviction order. */
+  /**
+   * Adds a peer to the cache. If the cache is full, removes all entries. The cache is rarely full, so it needs no eviction order.
+   */
   #remember(socketAddress: string, peer: Peer): Peer {
     if (this.#direct.size >= DIRECT_PEERS_MAX) this.#direct.clear();
     this.#direct.set(socketAddress, peer);

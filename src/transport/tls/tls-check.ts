@@ -106,10 +106,7 @@ function firstExpiry(certificates: readonly X509Certificate[]): number {
   return Math.min(...certificates.map(({ validToDate }) => validToDate.getTime()));
 }
 
-/**
- * Creates a TLS context, so that the TLS library checks the identity. Only the library can check some properties, such as the
- * length of the key.
- */
+/** Creates a TLS context, so that the TLS library checks whether it can use the certificates and the key together. */
 function checkContext({ certificate, privateKey, clientAuthority }: TlsIdentity, names: TlsFileNames): void {
   try {
     createSecureContext({ cert: certificate, key: privateKey, ca: clientAuthority });

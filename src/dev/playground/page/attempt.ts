@@ -49,7 +49,7 @@ export interface Attempt {
   readonly signed: Signed | undefined;
   readonly exchange: Exchange | undefined;
   readonly outcome: Outcome;
-  /** Why the attack failed, in plain words. `undefined` if the attempt is not an attack, or if it did not fail as expected. */
+  /** Why the attack failed, in plain words. `undefined` if there was no attack, or if the attack did not fail as expected. */
   readonly lesson?: string | undefined;
 }
 

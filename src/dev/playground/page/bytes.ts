@@ -1,5 +1,3 @@
-/** Functions on bytes, such as conversions to text and hex. */
-
 export function toHex(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

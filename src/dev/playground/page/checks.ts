@@ -92,7 +92,7 @@ const CHECK_OF_REASON: Readonly<Record<string, CheckNumber>> = {
   BACKEND_BAD_RESPONSE: 8,
 };
 
-/** In an error without a reason, these codes mean that the gateway could not read the call as a request. */
+/** Error codes. An error with such a code and without a reason means that the gateway could not read the request. */
 const UNREADABLE_CODES: ReadonlySet<string> = new Set(["invalid_argument", "unimplemented", "resource_exhausted"]);
 
 /** Returns the check that refused; `undefined` if the error does not come from a check. */

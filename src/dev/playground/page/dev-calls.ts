@@ -1,6 +1,6 @@
 import type { PlaygroundSetup } from "../setup.ts";
 
-/** Calls outside the contract. Every playground serves `fetchSetup`. Only `sallyport dev` serves the other calls. */
+/** Calls to the gateway that the contract does not define. Only `fetchSetup` works without `sallyport dev`. */
 
 /** An e-mail with a login code. The embedded backend does not send e-mails, but lists them. */
 export interface Mail {

@@ -5,7 +5,7 @@ import { facts, mark, mono, table, timeText } from "./evidence-parts.ts";
 
 /** What the page shows of checks 5 to 8. They compare the request with the state of the gateway. */
 
-/** The default freshness window of a gateway, in ms. It is used if the gateway does not tell its setting. */
+/** The default freshness window of a gateway, in ms. Used if the page does not know the gateway's setting. */
 const WINDOW_MS = 60_000;
 
 export function freshnessEvidence({ signed, atMs }: Attempt, clockOffsetMs: number, dev: DevSetup | undefined): HTMLElement[] {

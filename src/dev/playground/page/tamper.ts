@@ -34,7 +34,7 @@ function isCaughtBy({ outcome }: Attempt, place: Tamper["caughtBy"]): boolean {
   return outcome.kind === "refused" ? outcome.check === place : outcome.kind === "distrusted" && place === "answer";
 }
 
-/** Returns an attempt that shows why an attack could not be started. For example, the login budget may be empty. */
+/** Returns an attempt that shows why an attack could not run, for example because the attacker's login was refused. */
 function failedAttempt({ messageType, payloadText }: Command, error: unknown): Attempt {
   const text = error instanceof Error ? error.message : String(error);
   const nothing = { signed: undefined, exchange: undefined };

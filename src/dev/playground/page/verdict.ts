@@ -8,7 +8,7 @@ import type { Station } from "./track-view.ts";
 export interface Verdict {
   readonly title: string;
   readonly detail: string;
-  /** The check or the answer whose tab explains the outcome. */
+  /** The tab that explains the outcome: a check, or the answer. */
   readonly station: Station;
 }
 

@@ -16,7 +16,7 @@ export interface DeviceKeyRules {
 /**
  * Checks the fields `client_public_key` and `client_key_algorithm` of a login. Throws RestError.
  *
- * Returns a second check of the key, which needs much CPU time. It also throws RestError.
+ * Returns a second check of the key. The second check needs much CPU time. It throws RestError if the key is invalid.
  */
 export function checkDeviceKey(fields: Fields, { algorithms, isStrictKey }: DeviceKeyRules): () => void {
   const algorithm = keyAlgorithmOf(fields["client_key_algorithm"]);

@@ -2,8 +2,8 @@ import { domainToASCII, domainToUnicode } from "node:url";
 
 /**
  * Returns the key of the bucket for one mailbox. Addresses that a mail system or a database may treat as equal get the same
- * key. So no mailbox gets more mails than its budget allows. Different mailboxes may also get the same key; they then share a
- * bucket.
+ * key. So no mailbox gets more mails than its budget allows. Two different mailboxes may also get the same key. They then share
+ * a bucket.
  *
  * In the local part (before the @), the key ignores:
  * - Unicode normalization and case (NFKC, case folding);
@@ -62,8 +62,8 @@ function repeated(text: string, fold: (text: string) => string): string {
 }
 
 /**
- * Characters that the keys do not contain: combining marks, modifier letters (such as U+0640 and U+02BC), and invisible characters
- * (such as U+034F and the variation selectors).
+ * Characters that `foldLetters` and `foldedKey` remove: combining marks, modifier letters (such as U+0640 and U+02BC), and
+ * invisible characters (such as U+034F and the variation selectors).
  */
 const IGNORED = /[\p{M}\p{Lm}\p{Default_Ignorable_Code_Point}]/gu;
 /** Characters above U+FFFF. The collations utf8mb4_general_ci and utf8mb4_unicode_ci treat all of them as equal. */
@@ -109,7 +109,7 @@ function asciiDigit(digit: string): string {
   return value;
 }
 
-/** In every script, the digits 0 to 9 have consecutive code points. */
+/** Computes the result of `asciiDigit`. In every script, the digits 0 to 9 have consecutive code points. */
 function digitValue(digit: string): string {
   const code = digit.charCodeAt(0);
   let zero = code;

@@ -16,8 +16,8 @@ export interface NameWatchOptions {
 
 /** Minimum time between two look-ups of a name. It also applies if the TTL is 0 or if connections fail. */
 const LOOK_UP_MS_MIN = 1000;
-/** Maximum time from a successful look-up to the next. It replaces a longer TTL, because a wrong TTL would prolong an outage. */
-const LOOK_UP_MS_MAX = 300_000;
+/** Maximum TTL that is used, in ms. A longer TTL is cut to it, because a wrong TTL would prolong an outage. */
+const TTL_MS_MAX = 300_000;
 
 /**
  * Keeps the addresses of a name current. Repeats the look-up when the TTL ends, or soon after a connection has failed. If a
@@ -66,8 +66,8 @@ export class NameWatch {
     this.#lookedUpMs = clock.monotonic();
     let delayMs = dns.refreshMs;
     try {
-      const { addresses, ttlMs = dns.refreshMs } = await lookUpName(name, dns);
-      delayMs = Math.min(Math.max(ttlMs, LOOK_UP_MS_MIN), LOOK_UP_MS_MAX);
+      const { addresses, ttlMs } = await lookUpName(name, dns);
+      delayMs = nextLookUpMs(ttlMs, dns.refreshMs);
       if (!this.#isStopped) this.#found(addresses);
     } catch (cause) {
       this.#failed(cause);
@@ -93,4 +93,9 @@ export class NameWatch {
     }
     this.#isFailing = true;
   }
+}
+
+/** Returns the time until the next look-up, in ms. `ttlMs`: the TTL of the answer; `undefined` if the resolver returns none. */
+export function nextLookUpMs(ttlMs: number | undefined, refreshMs: number): number {
+  return ttlMs === undefined ? refreshMs : Math.min(Math.max(ttlMs, LOOK_UP_MS_MIN), TTL_MS_MAX);
 }

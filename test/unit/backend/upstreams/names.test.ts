@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
+import { nextLookUpMs } from "../../../../src/backend/upstreams/name-watch.ts";
 import type { UpstreamPool } from "../../../../src/backend/upstreams/upstream-pool.ts";
 import type { Config } from "../../../../src/config/schema.ts";
 import { issuedBy, selfSigned } from "../../../support/certificates.ts";
@@ -163,4 +164,10 @@ describe("over TLS", () => {
     const withoutCa = openPool(`https://${NAME}:${listener.port}`, dns);
     expect(await answering(withoutCa, "POST")).toBe("unavailable");
   });
+});
+
+test("a TTL from 1 s to 5 min is kept, other TTLs are cut, and without a TTL the next look-up follows after backend.dns_refresh_ms", () => {
+  const hourMs = 3_600_000;
+  expect([0, 2000, hourMs].map((ttlMs) => nextLookUpMs(ttlMs, 7000))).toEqual([1000, 2000, 300_000]);
+  expect([7000, hourMs].map((refreshMs) => nextLookUpMs(undefined, refreshMs))).toEqual([7000, hourMs]);
 });

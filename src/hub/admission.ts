@@ -25,10 +25,10 @@ export function checkNotRevoked(
   validFromMark: number,
   revocations: Pick<RevocationLog, "revokedSince">,
 ): void {
-  if (mark < validFromMark) throw lookUpUnavailable("push feed gap after the look-up");
+  if (mark < validFromMark) throw lookUpUnavailable("revocations possibly lost after the look-up");
   const since = revocations.revokedSince(mark, deviceSessionId, userId);
   if (since === "revoked") throw refuse("SESSION_REVOKED");
-  if (since === "unknown") throw lookUpUnavailable("revocation log overflowed after the look-up");
+  if (since === "unknown") throw lookUpUnavailable("more revocations than the revocation log holds after the look-up");
 }
 
 function lookUpUnavailable(cause: string) {

@@ -52,7 +52,7 @@ export class SessionRecheck {
     while (unknown.length > 0 && !signal.aborted) {
       unknown = await this.#lookUpAll(unknown, signal);
       if (unknown.length === 0 || signal.aborted) return;
-      log.warn("session look-ups failed after push feed gap", { failed_lookups: unknown.length, retry_after_ms: retryMs });
+      log.warn("session rechecks failed", { failed_lookups: unknown.length, retry_after_ms: retryMs });
       await sleep(retryMs, signal);
     }
   }
@@ -86,7 +86,7 @@ export class SessionRecheck {
       return true;
     } catch (thrown) {
       const { reason } = toRefusal(thrown);
-      log.debug("session look-up failed after push feed gap", { device_session_id: deviceSessionId, reason });
+      log.debug("session recheck failed", { device_session_id: deviceSessionId, reason });
       return false;
     }
   }

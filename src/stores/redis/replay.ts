@@ -119,6 +119,7 @@ function refusalOf(verdict: string, detailMs: number): Refusal {
 const EXPLANATIONS: Readonly<Record<string, (detailMs: number) => string>> = {
   "epoch ended": () => "the server lost its memory",
   "clock difference": (ms) => `the gateway's clock and the server's clock differ by ${ms} ms, more than the allowed margin`,
-  quarantined: (ms) => `the server may have lost this request's reservation; the quarantine ends in ${ms} ms`,
+  quarantined: (ms) =>
+    `the server may have lost this request's reservation; a request that is signed ${ms} ms later is accepted`,
   expired: () => "the reservation would already be expired",
 };

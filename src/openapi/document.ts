@@ -33,7 +33,7 @@ export class OpenApiDocument {
     }
     const version = root["openapi"];
     if (typeof version !== "string" || !VERSION.test(version)) {
-      throw new DocumentError('the document is not of OpenAPI 3.0 or 3.1: it has no field "openapi" with such a version');
+      throw new DocumentError('the document is not of OpenAPI 3.0, 3.1 or 3.2: it has no field "openapi" with such a version');
     }
     this.root = root;
     this.version = version;

@@ -12,7 +12,7 @@ export const ROUTES: ClientCommandSpec = {
 where the fields of the payload go, timeout, limits, budget and further fields. FILE is the configuration file; --config FILE names it
 as well.
 
-sallyport routes import FILE reads an OpenAPI document (3.0 or 3.1, JSON or YAML; - is standard input) and writes a route for each of its
+sallyport routes import FILE reads an OpenAPI document (3.0 to 3.2, JSON or YAML; - is standard input) and writes a route for each of its
 operations as TOML. The message types are defaults; rename them before clients use them. Operations that no route can have are listed at
 the end of the output and on standard error, each with the reason.
 

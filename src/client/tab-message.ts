@@ -5,9 +5,9 @@ import type { StreamPosition, SubscriptionEvent, SubscriptionState } from "./sub
  * tabs.
  */
 export type TabMessage =
-  /** From a new tab: asks the leader for its position. */
+  /** From a new tab: asks the leader for the position of the leader's stream. */
   | { readonly kind: "hello" }
-  /** From the leader: its position, and the maximum time until its next event, in ms. */
+  /** From the leader: the position of its stream, and the maximum time until the next event, in ms. */
   | { readonly kind: "position"; readonly position: StreamPosition | undefined; readonly silenceMs: number }
   /** From the leader: an event, and the id of the event before it. */
   | { readonly kind: "event"; readonly after: string | undefined; readonly event: SubscriptionEvent }

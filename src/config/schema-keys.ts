@@ -45,6 +45,6 @@ export const KEY_SETTINGS = {
   "device_keys.algorithms": setting(
     list(algorithm, { plural: "algorithms", itemsMin: 1, itemsMax: DEVICE_KEY_ALGORITHMS.length, areDistinct: true }),
     DEVICE_KEY_ALGORITHMS,
-    "Algorithms of device keys that the gateway accepts: `EdDSA` (Ed25519) and `ES256` (ECDSA on P-256). A login that registers a key of another algorithm is refused with status 400. If a session has a key of another algorithm, requests of the session are refused with `SIGNATURE_INVALID`. Remove an algorithm from the list if no device may use it.",
+    "Algorithms of device keys that the gateway accepts: `EdDSA` (Ed25519) and `ES256` (ECDSA on P-256). A login that registers a key of another algorithm is refused with status 400. If a session has a key of another algorithm, requests of the session are refused with `SIGNATURE_INVALID`. To forbid an algorithm for all devices, remove it from the list.",
   ),
 } as const;

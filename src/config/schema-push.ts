@@ -38,7 +38,7 @@ export const PUSH_SETTINGS = {
   "push.log_bytes_max": setting(
     int("bytes", MiB, 1024 * MiB),
     64 * MiB,
-    "Maximum size of `push.log_file` and its older file together, in bytes. The older file has the same name with the suffix `.1`. When `push.log_file` reaches half of the maximum, it replaces the older file, and the gateway starts a new `push.log_file`. Payloads are stored in base64, so a payload of 3 KiB takes 4 KiB. An event that is larger than half of the maximum is delivered, but not stored. After a restart, clients that had not received this event fetch their complete state again. If you lower the maximum, a larger file stays until the gateway replaces it.",
+    "Maximum size of `push.log_file` and its older file together, in bytes. The older file has the same name with the suffix `.1`. When `push.log_file` reaches half of the maximum, it replaces the older file, and the gateway starts a new `push.log_file`. Payloads are stored in base64, so a payload of 3 KiB takes 4 KiB. An event that is larger than half of the maximum is delivered, but not stored. After a restart, clients that had not received this event fetch their complete state again. If you lower the maximum, the older file keeps its size until it is replaced.",
   ),
   "push.log_sync": setting(
     choice("always", "os"),

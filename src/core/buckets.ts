@@ -50,7 +50,7 @@ export interface TakeRefusal {
  * - If all these demands are met, `take` then handles each shadow demand separately. For an empty bucket, it calls
  *   `onShadowRefusal` and refuses nothing.
  * - `spend` takes a token from each bucket that has one, and refuses nothing. It charges for what has already happened.
- * - `check` returns whether the bucket holds `tokens` tokens (1 by default). It is synchronous and takes no token.
+ * - `check` returns `true` if the bucket holds `tokens` tokens (1 by default). It is synchronous and takes no token.
  *
  * `nowMs` is the time on the caller's clock. A store evicts only buckets that hold all their tokens. A full store refuses
  * demands that need a new bucket.

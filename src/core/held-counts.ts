@@ -15,7 +15,7 @@ export interface HeldCounts {
   tryAdd(key: string, amount: number, max?: number): boolean;
   /** Subtracts `amount`. The process must have added at least this amount before. */
   remove(key: string, amount: number): void;
-  /** Subtracts 1 and returns true if the sum exceeds `max`. Otherwise, changes nothing and returns false. */
+  /** If the sum exceeds `max`, subtracts 1 and returns true. Otherwise, or if the implementation is busy, returns false. */
   removeOver(key: string, max: number): boolean;
 }
 

@@ -17,8 +17,8 @@ export const PUBLISH_BATCH_MAX = 1000;
  */
 export const EVENT_ID_MEMORY_MS = 600_000;
 /**
- * At least this many of the latest event ids are remembered, unless they are older than `EVENT_ID_MEMORY_MS`. At most twice as
- * many are remembered. An id takes about 150 bytes of memory.
+ * At least this many of the latest event ids are remembered. Ids older than `EVENT_ID_MEMORY_MS` may be forgotten. At most twice
+ * as many ids are remembered. An id takes about 150 bytes of memory.
  */
 export const EVENT_IDS_MIN = 65_536;
 export const PAYLOAD_HASH_BYTES = 32;

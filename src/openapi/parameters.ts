@@ -3,8 +3,8 @@ import type { Node } from "./node.ts";
 import { NotExpressible } from "./not-expressible.ts";
 
 /**
- * Header parameters that get no remark. OpenAPI ignores parameters named Accept, Content-Type or Authorization. The gateway sets
- * the other headers itself, or passes them on.
+ * Header parameters that the imported route does not mention. OpenAPI ignores parameters named Accept, Content-Type and
+ * Authorization. The gateway sets or passes on all other headers in this set.
  */
 const SENT_HEADERS: ReadonlySet<string> = new Set([
   ...["accept", "content-type", "authorization", "accept-language", "user-agent", "idempotency-key", "x-request-id"],

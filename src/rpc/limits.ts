@@ -1,4 +1,4 @@
-// Bounds of the RPC layer, each with its reason. With these bounds, decoding a request takes less than one millisecond.
+// Bounds of the RPC layer, each with its reason. With these bounds, decoding a request takes less than two milliseconds.
 /** Maximum number of fields in a message, including all nested messages. A request of the contract has nine fields. */
 export const PROTO_FIELDS_MAX = 1024;
 /** Maximum depth of nested messages. gRPC libraries and protobuf-es have the same default. */

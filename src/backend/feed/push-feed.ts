@@ -131,8 +131,8 @@ export class PushFeed implements PushSource {
   }
 
   /**
-   * Called when the response headers of a stream arrive. Usually, the feed is up from now on. After several unproven streams, the
-   * feed is up only when this stream is proven (see `FeedProgress`).
+   * Called when the response headers of a stream arrive. Usually, the feed is up from now on. If several earlier streams ended
+   * too early, the feed is up only when this stream has delivered a message or has lasted long enough (see `FeedProgress`).
    */
   #onAnswer(): void {
     this.#progress.markAnswered();

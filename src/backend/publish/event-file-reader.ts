@@ -26,7 +26,7 @@ export interface EventFileKind {
 export interface ReadFile {
   /** The sequence number of the first record; `undefined` if the header is damaged or the file is of another kind. */
   readonly first: number | undefined;
-  /** Whether the header is undamaged, but the file is not of the expected kind. */
+  /** True if the header is undamaged and names another kind of file than the expected one. */
   readonly isOtherKind: boolean;
   /** All undamaged records. Gaps in their sequence numbers show lost records. */
   readonly records: readonly EventRecord[];

@@ -67,7 +67,7 @@ export class Health {
     for (const watcher of this.#watchers) if (watcher.service === service) this.#sendStatus(watcher);
   }
 
-  /** Sets every service to NOT_SERVING, sends this status to the watchers, and ends their streams. */
+  /** Sets every service to NOT_SERVING, sends this status to the watchers that do not have it yet, and ends all their streams. */
   shutDown(): void {
     for (const service of this.#serving.keys()) this.set(service, false);
     this.#shutDown = true;

@@ -36,7 +36,7 @@ const TARGET_CHARS_MAX = 8000;
  * Serves a call of a public route: validates its fields, takes tokens from its buckets, and forwards the call to the backend.
  * Throws RestError.
  *
- * - A call that fails one of its checks takes a token only from the failure bucket of its network.
+ * - A call that fails one of its checks takes one token from the failure budget of its network, and no other token.
  * - `schemaCheck` and `expensiveCheck` run only if the buckets of the call have tokens left.
  */
 export async function servePublicCall(call: HttpCall, path: PublicPath, parts: PublicAuthParts): Promise<Response> {

@@ -15,7 +15,7 @@ export interface MemoryBucketOptions {
 }
 
 /**
- * Retry delay of a refusal in ms, if the table has no room for a new bucket. A stored bucket frees its room when it has all its
+ * Retry delay of a refusal in ms, if the table is busy or has no room for a new bucket. A stored bucket frees its room when it has all its
  * tokens again.
  */
 const NO_ROOM_RETRY_MS = 1000;

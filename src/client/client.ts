@@ -134,7 +134,7 @@ export class SallyportClient {
     return this.#calls.execute(request, options);
   }
 
-  /** Sends a signed subscription unchanged and verifies the events. Its message type must be `gateway.subscribe`. */
+  /** Sends a signed subscription unchanged and verifies the events. The message type of `request` must be `gateway.subscribe`. */
   subscribeSigned(request: SignedRequest, options: StreamOptions = {}): EventStream {
     return this.#calls.subscribe(request, options);
   }

@@ -1,6 +1,6 @@
 import type { Steps } from "./steps.ts";
 
-/** Number of steps for one exact division, which takes about 1 µs. The number includes a reserve: 200 steps stand for 2 µs. */
+/** Cost of one exact division, in steps of about 10 ns. A division takes about 1 µs. The cost is twice that, as a reserve. */
 const STEPS_PER_DIVISION = 200;
 
 /** `digits` times 10 to the power of `exponent`. */

@@ -3,7 +3,7 @@ import { parseJsonObject } from "../../core/json-body.ts";
 import type { LoggedEvent } from "./event-log.ts";
 
 export interface EventRecord extends LoggedEvent {
-  /** The number of the event in the log. Numbers are consecutive, also over a restart, unless events are missing in the log. */
+  /** The number of the event in the log. Numbers are consecutive, even across a restart. A skipped number shows a lost event. */
   readonly sequence: number;
   /** The Unix time at which the event was written, in ms. */
   readonly atMs: number;

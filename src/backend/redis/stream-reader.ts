@@ -89,7 +89,7 @@ export interface StreamRead {
 export interface FillRange {
   /** The id of the newest entry before the range; `0-0` if there is none. */
   readonly from: string;
-  /** Whether `from` is `0-0` although entries were removed from the stream. Then the position before the range is unknown. */
+  /** True if `from` is `0-0` and entries were removed from the stream. The entry before the range is then unknown. */
   readonly startsAtOldest: boolean;
   /** The id of the last entry of the range; `0-0` if there is none. */
   readonly last: string;

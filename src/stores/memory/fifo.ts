@@ -1,6 +1,6 @@
 import type { Held } from "../../core/live-set.ts";
 
-/** If the empty handles outnumber the items by at least this number, `remove` deletes all empty handles. */
+/** A removal leaves an empty handle. If there are at least this many more empty handles than items, `remove` deletes them all. */
 const COMPACT_AT = 32;
 
 /**

@@ -31,7 +31,7 @@ interface Entry {
   readonly ofAge: AnswerList;
 }
 
-/** The answers of one session, or the answers with the same `keptForMs`, oldest first. */
+/** A list of kept answers, oldest first: all answers of one session, or all answers with the same `keptForMs`. */
 interface AnswerList {
   readonly fifo: Fifo<Entry>;
   bytes: number;

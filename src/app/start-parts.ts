@@ -9,7 +9,7 @@ export function limitDnsCache(log: Log): void {
   try {
     shortenDnsCache();
   } catch (error) {
-    log.warn("DNS cache lifetime not reduced", { lifetime_seconds: 30, cause: messageOf(error) });
+    log.warn("DNS cache lifetime not reduced", { current_lifetime_seconds: 30, cause: messageOf(error) });
   }
 }
 

@@ -84,7 +84,7 @@ export const UPSTREAM_SETTINGS = {
   "backend.retries_max": setting(
     int("repeats", 0, 10),
     1,
-    "Maximum number of repeats of a failed backend call. Each repeat goes to another address. `0`: no call is repeated. If nothing was sent to the backend, a call of any method is repeated. In this case, a value of 1 or 2 counts as 3. If the backend may have received the call, only a GET, PUT or DELETE call is repeated. Exception: if a command has an `idempotency_key` and its route has `keep_answer_ms`, a call of any method is repeated. A row of `routes` can have a different `retries_max`.",
+    "Maximum number of repeats of a failed backend call. Each repeat goes to another address. `0`: no call is repeated. If nothing was sent to the backend, a call of any method is repeated, up to 3 times even if `backend.retries_max` is 1 or 2. If the backend may have received the call, only a GET, PUT or DELETE call is repeated. Exception: if a command has an `idempotency_key` and its route has `keep_answer_ms`, a call of any method is repeated. A row of `routes` can have a different `retries_max`.",
   ),
   "backend.retry_budget_percent": setting(
     percent,

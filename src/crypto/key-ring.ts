@@ -62,7 +62,7 @@ export class KeyRing implements Signer {
     return this.#keys.eventIdKeys;
   }
 
-  /** Uses the keys of `other` from now on. Read `keyId` and call `sign` synchronously, so that both use the same key. */
+  /** Uses the keys of `other` from now on. Callers must not await between `keyId` and `sign`, because the key may change. */
   adopt(other: KeyRing): void {
     this.#keys = other.#keys;
   }

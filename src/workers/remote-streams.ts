@@ -14,7 +14,7 @@ export interface RemoteStreamsParts {
   readonly clock: Pick<Clock, "monotonic">;
   /** Returns a random number, uniform in [0, 1). */
   readonly random: () => number;
-  /** Called with the number of backend events that were dropped when a stream ended. */
+  /** Called when a stream has ended. `events`: the number of backend events that waited for the client and were dropped. */
   readonly onDropped: (why: "slow_consumer" | "stream_ended", events: number) => void;
 }
 

@@ -61,8 +61,8 @@ export class FeedProgress {
   }
 
   /**
-   * Records that the stream failed with `code`. Returns `true` if `STUCK_STREAMS_MAX` is reached. The feed must then discard
-   * its cursor.
+   * Records that the backend's stream failed with `code`. Returns `true` if this is the failure number `STUCK_STREAMS_MAX` without
+   * a new event. The feed must then discard its cursor.
    */
   isStuckAfter(code: Code): boolean {
     if (this.#isProven || !CONTENT_FAILURES.has(code)) return false;

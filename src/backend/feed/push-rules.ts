@@ -13,7 +13,7 @@ const RULES: Partial<Record<DropReason, ItemProblem>> = {
   payload_too_large: { field: "payload", message: `expected at most ${EVENT_PAYLOAD_BYTES_MAX} bytes` },
 };
 
-/** Returns the rule that a message breaks. If `RULES` does not contain the reason, the rule's text is the reason itself. */
+/** Returns the rule that a dropped message broke. If `RULES` has no entry for `reason`, `reason` is the text of the rule. */
 export function problemOf(reason: DropReason): ItemProblem {
   return RULES[reason] ?? { field: undefined, message: reason };
 }

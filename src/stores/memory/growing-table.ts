@@ -29,7 +29,7 @@ const TRIM_BELOW = 0.25;
 const TRIM_CALLS = 30;
 /** Maximum number of segments in which `claim` searches for expired entries if the table is full. */
 const RECLAIM_SEGMENTS = 16;
-/** Number of groups per segment in which `claim` searches for expired entries if the table is full. */
+/** If the table is full, `claim` searches this many groups of each of these segments for expired entries. */
 const RECLAIM_GROUPS = 32;
 
 /**

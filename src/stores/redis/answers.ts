@@ -88,12 +88,12 @@ export class RedisAnswerStore implements AnswerStore {
     this.#lateReleases = new LateReleases(link, clock, options.random, this.#closing.signal);
   }
 
-  /** The number of kept answers of all gateways when this gateway last kept an answer. */
+  /** Number of the kept answers of all gateways. The value is from the last time that this gateway stored an answer. */
   get entries(): number {
     return this.#entries;
   }
 
-  /** The size in bytes of the kept answers of all gateways when this gateway last kept an answer. */
+  /** Size of the kept answers of all gateways, in bytes. The value is from the last time that this gateway stored an answer. */
   get bytes(): number {
     return this.#bytes;
   }

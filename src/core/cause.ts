@@ -11,6 +11,7 @@ const MESSAGE_CHARS_MAX = 256;
  * details.
  */
 export function describeCause(cause: unknown): string {
+  if (cause instanceof DescribedCause) return cause.text;
   const parts: string[] = [];
   for (
     let each = cause;
@@ -20,6 +21,16 @@ export function describeCause(cause: unknown): string {
     parts.push(clipped(each instanceof Error ? `${each.name}: ${loggableMessage(each)}` : String(each)));
   }
   return parts.join(" < ");
+}
+
+/** A cause that another process of this gateway has described. */
+export class DescribedCause {
+  /** The result of `describeCause` in the other process. */
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { AnswerAge, ClaimOutcome, KeyedRequest } from "../core/answers.ts";
 import type { BackendReply } from "../core/backend.ts";
+import { DescribedCause, describeCause } from "../core/cause.ts";
 import type { Reason } from "../core/reasons.ts";
 import { Refusal, refuse } from "../core/refusal.ts";
 import type { Revocation } from "../core/sessions.ts";
@@ -13,7 +14,7 @@ import type { MetricSnapshot } from "../observe/metric-snapshot.ts";
  * Messages arrive in the order in which they were sent.
  */
 
-/** A refusal in a form that can be sent to another process. `cause` is a text for the log. */
+/** A refusal in a form that can be sent to another process. `cause` is the result of `describeCause`. */
 export interface SentRefusal {
   readonly reason: Reason;
   readonly metadata: Readonly<Record<string, string>>;
@@ -101,13 +102,13 @@ export type FromWorker =
 
 export function toSentRefusal(thrown: unknown): SentRefusal {
   const { reason, metadata, retryAfterMs, cause } = thrown instanceof Refusal ? thrown : refuse("INTERNAL", { cause: thrown });
-  return { reason, metadata, retryAfterMs, cause: cause === undefined ? undefined : String(cause) };
+  return { reason, metadata, retryAfterMs, cause: cause === undefined ? undefined : describeCause(cause) };
 }
 
 export function fromSentRefusal({ reason, metadata, retryAfterMs, cause }: SentRefusal): Refusal {
   return refuse(reason, {
     metadata,
     ...(retryAfterMs !== undefined && { retryAfterMs }),
-    ...(cause !== undefined && { cause: new Error(cause) }),
+    ...(cause !== undefined && { cause: new DescribedCause(cause) }),
   });
 }

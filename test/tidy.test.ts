@@ -1,43 +1,10 @@
 import { expect, test } from "bun:test";
 import { dirname, join, normalize } from "node:path";
+import { IMPORT_RULES } from "./support/import-rules.ts";
 
 /** The rules of the repository that no compiler checks. */
 
 const root = join(import.meta.dir, "..");
-
-/** What each room (a folder of `src/`) may import besides itself: rooms, or single files. */
-const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
-  gen: [],
-  core: [],
-  hpack: [],
-  crypto: ["core"],
-  observe: ["core"],
-  schema: ["core"],
-  config: ["core", "schema"],
-  openapi: ["config", "core", "schema"],
-  stores: ["core"],
-  rpc: ["gen", "core/clock.ts", "core/content-coding.ts", "core/live-set.ts", "core/media-type.ts"],
-  pipeline: ["core", "crypto", "gen"],
-  hub: ["core", "crypto", "gen", "rpc/base64.ts", "rpc/frame.ts"],
-  backend: [
-    ...["core", "gen", "hpack", "schema", "rpc/http.ts", "transport/listener.ts", "transport/limits/body-timers.ts"],
-    ...["bun-listener", "exact-app", "fetch-host", "request-url"].map((file) => `transport/bun/${file}.ts`),
-    ...["call", "connection", "link", "script", "server-info", "tls"].map((file) => `stores/redis/${file}.ts`),
-  ],
-  transport: ["core", "hpack", "rpc"],
-  service: ["core", "crypto", "gen", "rpc", "pipeline", "hub", "schema"],
-  admin: ["core", "hub", "transport"],
-  client: ["gen", "crypto/signing-input.ts", "core/grammar.ts", "core/reasons.ts"],
-  dev: ["core", "gen", "client/index.ts"],
-  workers: ["core", "hub", "observe"],
-  upgrade: ["core", "workers"],
-  app: [
-    ...["admin", "backend", "config", "core", "crypto", "gen", "hub", "observe", "pipeline", "rpc", "service", "stores"],
-    ...["transport", "upgrade", "workers"],
-  ],
-  cli: ["app", "client", "config", "core", "crypto", "dev", "observe", "openapi", "upgrade", "workers"],
-  main: ["cli"],
-};
 
 /** Packages and globals that only some folders may use. */
 const ONLY_IN: readonly { what: string; pattern: RegExp; where: RegExp }[] = [
@@ -82,7 +49,7 @@ function targetsOf(source: Source): string[] {
 
 function forbiddenImports(source: Source): string[] {
   const folder = folderOf(source.path);
-  const allowed = MAY_IMPORT[folder];
+  const allowed = IMPORT_RULES[folder]?.mayImport;
   if (allowed === undefined) return [`${source.path}: ${folder} has no import rule`];
   return targetsOf(source)
     .filter((target) => target.startsWith("src/") && folderOf(target) !== folder)
@@ -249,8 +216,8 @@ test("the commands of the client load nothing of the gateway, not even later", a
 });
 
 test("no rooms import each other in a circle", () => {
-  const rules = Object.entries(MAY_IMPORT).map(
-    ([room, allowed]) => [room, allowed.map((rule) => rule.split("/")[0] ?? "")] as const,
+  const rules = Object.entries(IMPORT_RULES).map(
+    ([room, { mayImport }]) => [room, mayImport.map((rule) => rule.split("/")[0] ?? "")] as const,
   );
   expect(circlesOf(new Map(rules))).toEqual([]);
 });

@@ -2,8 +2,8 @@
 import { join } from "node:path";
 import { settingsTable } from "../../src/config/settings-table.ts";
 import { METRICS, type MetricDeclaration } from "../../src/core/metric-table.ts";
-
 import { apiReference } from "./client-package/api-reference.ts";
+import { IMPORT_RULES } from "./import-rules.ts";
 
 const root = join(import.meta.dir, "../..");
 
@@ -12,6 +12,7 @@ const TABLES = [
   { path: "src/config/README.md", name: "settings", render: settingsTable },
   { path: "src/observe/README.md", name: "metrics", render: metricsTable },
   { path: "src/client/README.md", name: "api", render: apiReference },
+  { path: "src/README.md", name: "rooms", render: roomsTable },
 ] as const;
 
 /** Every page with generated content, as it should be. Throws if a page lacks its markers. */
@@ -34,6 +35,14 @@ function metricsTable(): string {
       `| \`${name}\` | ${type} | ${labels.map((label) => `\`${label}\``).join(", ")} | ${help} |`,
   );
   return ["| Metric | Type | Labels | Meaning |", "|---|---|---|---|", ...rows, ""].join("\n");
+}
+
+function roomsTable(): string {
+  const rows = Object.entries(IMPORT_RULES).map(([room, { is, mayImport }]) => {
+    const name = room === "main" ? "main.ts" : room;
+    return `| \`${name}\` | ${is} | ${mayImport.length === 0 ? "nothing" : mayImport.map((each) => `\`${each}\``).join(", ")} |`;
+  });
+  return ["| room | what it is | may import |", "|---|---|---|", ...rows, ""].join("\n");
 }
 
 if (import.meta.main) {

@@ -20,7 +20,10 @@ const ENTRY_POINTS = ["src/client/index.ts", "src/client/node.ts"];
 
 /** Clock and randomness are injected in these rooms, so that tests can control them. */
 const NO_AMBIENT = /^src\/(pipeline|stores|hub|rpc)\//;
-const AMBIENT = /Date\.now\(|performance\.now\(|Math\.random\(|new Date\(\)/;
+const CLOCK = /Date\.now\(|\bDate\(\)|new Date\b(?!\()|performance\.(now\(|timeOrigin)|process\.hrtime|Bun\.nanoseconds/;
+const RANDOMNESS = /Math\.random\(|getRandomValues|random(UUID(v7)?|Bytes|Int|Fill)(Sync)?\(/;
+/** These files draw secret keys and an id. No behaviour depends on their values. */
+const DRAWN_KEYS = ["src/stores/memory/fingerprint.ts", "src/stores/redis/open.ts", "src/stores/shared/file-layout.ts"];
 
 interface Source {
   readonly path: string;
@@ -88,9 +91,25 @@ test("a package or a global of one folder is used in no other folder", async () 
   expect(strays).toEqual([]);
 });
 
-test("pipeline, stores, hub and rpc read no clock and no randomness of their own", async () => {
-  const all = await sources("src/**/*.ts");
-  expect(all.filter(({ path, text }) => NO_AMBIENT.test(path) && AMBIENT.test(text)).map(({ path }) => path)).toEqual([]);
+test("pipeline, stores, hub and rpc read no clock and no randomness of their own, except for keys", async () => {
+  const rooms = (await sources("src/**/*.ts")).filter(({ path }) => NO_AMBIENT.test(path));
+  const using = (ambient: RegExp) => rooms.filter(({ text }) => ambient.test(text)).map(({ path }) => path);
+  expect(using(CLOCK)).toEqual([]);
+  expect(using(RANDOMNESS)).toEqual(DRAWN_KEYS);
+});
+
+test.each(["Date.now()", "new Date()", "new Date", "performance.now()", "process.hrtime.bigint()", "Bun.nanoseconds()"])(
+  "%s reads a clock",
+  (code) => expect(CLOCK.test(`f(${code});`)).toBe(true),
+);
+
+test.each(["Math.random()", "crypto.randomUUID()", "crypto.getRandomValues(bytes)", "randomBytes(8)", "Bun.randomUUIDv7()"])(
+  "%s draws randomness",
+  (code) => expect(RANDOMNESS.test(`f(${code});`)).toBe(true),
+);
+
+test("a date of a given time is no clock", () => {
+  expect(CLOCK.test("new Date(seenAtMs)")).toBe(false);
 });
 
 test("each proof of the pipeline is built in one file", async () => {

@@ -8,7 +8,7 @@ import type { HubSettings } from "../hub/open.ts";
 import { PublicTable } from "../service/public/public-table.ts";
 import type { StoreSettings } from "../stores/open.ts";
 import type { RedisSettings } from "../stores/redis/open.ts";
-import type { RedisTlsFiles } from "../stores/redis/tls.ts";
+import type { RedisTlsFiles } from "../stores/redis/redis-tls.ts";
 import type { StopSettings } from "./stop.ts";
 
 /**

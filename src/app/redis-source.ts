@@ -4,7 +4,7 @@ import { StreamPublisher } from "../backend/redis/stream-publisher.ts";
 import { StreamSource } from "../backend/redis/stream-source.ts";
 import type { GatewayConfig } from "../config/rules.ts";
 import { hasPrivateListener } from "../config/rules-push.ts";
-import { addressOf } from "../stores/redis/call.ts";
+import { addressOf } from "../stores/redis/redis-call.ts";
 import type { FeedParts, OpenedFeed } from "./feed-parts.ts";
 import { redisTlsFiles } from "./options.ts";
 import { openPrivateListener } from "./private-listener.ts";

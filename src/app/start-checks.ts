@@ -5,7 +5,7 @@ import type { Config } from "../config/schema.ts";
 import { loadSeeds } from "../config/seeds.ts";
 import { messageOf } from "../core/cause.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
-import { readRedisTls } from "../stores/redis/tls.ts";
+import { readRedisTls } from "../stores/redis/redis-tls.ts";
 import { readIdentity } from "./listeners.ts";
 import { publicTable, redisTlsFiles } from "./options.ts";
 import { upstreamSettings } from "./upstream-settings.ts";

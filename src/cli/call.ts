@@ -11,7 +11,7 @@ import { CommandFailure, EXIT, type ExitCode } from "./exit-code.ts";
 import { minifiedJson } from "./output/json-format.ts";
 import { printableLine } from "./output/printable.ts";
 import { readPayload } from "./payload-argument.ts";
-import { openSession } from "./session/session.ts";
+import { openSession } from "./session/profile-session.ts";
 import { CALL } from "./specs/call.ts";
 
 export const HELP = helpOf(CALL);

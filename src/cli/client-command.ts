@@ -11,7 +11,7 @@ import { selectProfile } from "./profile/profiles.ts";
 import { failureOf } from "./session/failure-report.ts";
 import { systemFetch } from "./session/fetch.ts";
 import { DEFAULT_URL } from "./session/gateway-url.ts";
-import { Trace } from "./session/trace.ts";
+import { Trace } from "./session/verbose-trace.ts";
 
 export interface ClientContext {
   readonly environment: ClientEnvironment;

@@ -8,7 +8,7 @@ import { type ClientContext, runClientCommand } from "./client-command.ts";
 import { ConnectionNotes } from "./connection-notes.ts";
 import { EventPrinter } from "./event-printer.ts";
 import { CommandFailure, EXIT } from "./exit-code.ts";
-import { openSession } from "./session/session.ts";
+import { openSession } from "./session/profile-session.ts";
 import { LISTEN } from "./specs/listen.ts";
 import { TypeFilter } from "./type-filter.ts";
 

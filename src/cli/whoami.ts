@@ -4,8 +4,8 @@ import { helpOf } from "./arguments/help.ts";
 import { type ClientContext, runClientCommand } from "./client-command.ts";
 import { CommandFailure, EXIT, type ExitCode } from "./exit-code.ts";
 import type { RecordFields } from "./output/output.ts";
-import { keyIdOf } from "./session/fingerprint.ts";
-import { openSession, type Session } from "./session/session.ts";
+import { keyIdOf } from "./session/key-id.ts";
+import { openSession, type Session } from "./session/profile-session.ts";
 import { WHOAMI } from "./specs/whoami.ts";
 
 export const HELP = helpOf(WHOAMI);

@@ -14,7 +14,7 @@ import { DEV_LIMITS, type DevLimits } from "./limits.ts";
 import { openPushListener } from "./push-listener.ts";
 import { PushLog } from "./push-log.ts";
 import { PushService } from "./push-service.ts";
-import { serveRest } from "./rest.ts";
+import { serveRest } from "./rest-server.ts";
 import { sessionApi } from "./session-api.ts";
 import { userApi } from "./user-api.ts";
 import { Users } from "./users.ts";

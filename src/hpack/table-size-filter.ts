@@ -9,7 +9,7 @@ import {
   type Piece,
   PUSH_PROMISE,
   SETTINGS,
-} from "./frame-reader.ts";
+} from "./h2-frame-reader.ts";
 import { HeaderRewriter } from "./header-rewriter.ts";
 
 export type Role = "client" | "server";

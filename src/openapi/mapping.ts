@@ -1,9 +1,9 @@
 import { OCTET_STREAM } from "../core/media-type.ts";
-import { type Body, bodyOf, type RawBody } from "./body.ts";
 import type { OpenApiDocument } from "./document.ts";
 import { NotExpressible } from "./not-expressible.ts";
 import type { Operation } from "./operations.ts";
 import { type FieldParameter, type Parameters, readParameters } from "./parameters.ts";
+import { type Body, bodyOf, type RawBody } from "./request-body.ts";
 import type { RouteFields } from "./route-fields.ts";
 import { routePath, unusedName, variableNames } from "./route-path.ts";
 

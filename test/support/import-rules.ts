@@ -4,7 +4,7 @@ export interface ImportRule {
   readonly mayImport: readonly string[];
 }
 
-const REDIS_CONNECTION = ["call", "connection", "link", "script", "server-info", "tls"];
+const REDIS_CONNECTION = ["connection", "link", "redis-call", "redis-tls", "script", "server-info"];
 
 /** `test/tidy.test.ts` enforces these rules; `bun run docs` writes them into `src/README.md`. */
 export const IMPORT_RULES: Readonly<Record<string, ImportRule>> = {

@@ -2,7 +2,7 @@ import { probeRest, type RestProbe } from "../../backend/diagnosis/rest-probe.ts
 import { readIdentity } from "../../backend/upstreams/credentials.ts";
 import { PathPattern } from "../../core/path-pattern.ts";
 import { upstreamSettings } from "../upstream-settings.ts";
-import { clockFinding } from "./clock.ts";
+import { clockFinding } from "./clock-finding.ts";
 import { error, type Finding, ok, type Probe, warning } from "./finding.ts";
 
 /** Probes each upstream: looks up a session that does not exist, and compares the upstream's clock with that of this machine. */

@@ -1,11 +1,11 @@
 import { checkStream } from "../../backend/redis/stream-check.ts";
 import type { GatewayConfig } from "../../config/rules.ts";
 import { messageOf } from "../../core/cause.ts";
-import { addressOf } from "../../stores/redis/call.ts";
 import { checkRedis } from "../../stores/redis/check.ts";
 import type { ConnectionOptions } from "../../stores/redis/connection.ts";
+import { addressOf } from "../../stores/redis/redis-call.ts";
 import { redisTlsFiles } from "../options.ts";
-import { clockFinding } from "./clock.ts";
+import { clockFinding } from "./clock-finding.ts";
 import { error, type Finding, ok, type Probe } from "./finding.ts";
 
 /**

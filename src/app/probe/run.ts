@@ -5,8 +5,8 @@ import { probeBackend } from "./backend.ts";
 import { probePushFeed } from "./feed.ts";
 import { error, type Finding, type Probe, type ProbeParts } from "./finding.ts";
 import { probeHost } from "./host.ts";
-import { probePorts } from "./ports.ts";
 import { probeRedis } from "./redis.ts";
+import { probePorts } from "./tcp-ports.ts";
 import { probeTlsFiles } from "./tls.ts";
 
 /** The probes with their settings, in the order of the output. If a probe throws, the output names the probe's setting. */

@@ -1,4 +1,4 @@
-import { type RedisCall, RedisUnavailable } from "../../stores/redis/call.ts";
+import { type RedisCall, RedisUnavailable } from "../../stores/redis/redis-call.ts";
 import { Script } from "../../stores/redis/script.ts";
 import { ENTRY_BYTES_MAX, type StreamEntry } from "./stream-entry.ts";
 import { explainWrongType } from "./wrong-type.ts";

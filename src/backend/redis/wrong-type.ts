@@ -1,4 +1,4 @@
-import { RedisUnavailable } from "../../stores/redis/call.ts";
+import { RedisUnavailable } from "../../stores/redis/redis-call.ts";
 
 /**
  * If a Redis command failed because `key` is not a stream, returns an error that names the key. Returns every other error

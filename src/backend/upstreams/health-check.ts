@@ -2,10 +2,10 @@ import type { Clock } from "../../core/clock.ts";
 import type { Log } from "../../core/telemetry.ts";
 import { OWN_USER_AGENT } from "../rest/command-headers.ts";
 import { ConcurrencyLimiter } from "../rest/concurrency-limiter.ts";
-import { Connection } from "./connection.ts";
 import type { Credentials } from "./credentials.ts";
 import type { HealthSettings } from "./settings.ts";
 import type { UpstreamAddress } from "./upstream-address.ts";
+import { Connection } from "./upstream-connection.ts";
 
 export interface HealthCheckOptions {
   readonly upstream: string;

@@ -1,11 +1,11 @@
 import type { HttpAnswer, HttpCall } from "../rest/http-client.ts";
 import type { CalledAddress } from "../rest/http-failure.ts";
-import { Connection } from "./connection.ts";
 import type { Identity } from "./credentials.ts";
 import { OutlierState } from "./outlier-state.ts";
 import type { PoolName } from "./settings.ts";
 import type { Upstream } from "./upstream.ts";
 import type { UpstreamAddress } from "./upstream-address.ts";
+import { Connection } from "./upstream-connection.ts";
 
 /** At the beginning of the slow start, the weight of an address is multiplied by this factor (Envoy, `min_weight_percent`). */
 const WARMTH_MIN = 0.1;

@@ -4,7 +4,7 @@ import { messageOf } from "../../core/cause.ts";
 import { CommandFailure, EXIT, type ExitCode } from "../exit-code.ts";
 import { printableLine } from "../output/printable.ts";
 import { PrivateFileError } from "../profile/private-file.ts";
-import { loginCommand } from "./session.ts";
+import { loginCommand } from "./profile-session.ts";
 
 /** The facts, besides the error, that determine the message of a failure. */
 export interface FailureContext {

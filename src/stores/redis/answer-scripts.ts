@@ -1,6 +1,6 @@
 import type { BackendReply } from "../../core/backend.ts";
 import { KEEP_ANSWER_MS_MAX } from "../../core/limits.ts";
-import { RedisUnavailable } from "./call.ts";
+import { RedisUnavailable } from "./redis-call.ts";
 import { Script } from "./script.ts";
 
 /**

@@ -15,10 +15,10 @@ import { refuse } from "../../core/refusal.ts";
 import { ClaimInFlight } from "../claim-in-flight.ts";
 import { type ClaimAttempt, waitForClaim } from "../claim-wait.ts";
 import { CHECK_RIGHTS, CLAIM, type ClaimReply, KEEP, RELEASE, readClaim, readKeep } from "./answer-scripts.ts";
-import { RedisUnavailable, rethrowUnlessUnavailable } from "./call.ts";
 import { ClaimWatch } from "./claim-watch.ts";
 import { LateReleases } from "./late-releases.ts";
 import type { RedisLink } from "./link.ts";
+import { RedisUnavailable, rethrowUnlessUnavailable } from "./redis-call.ts";
 import { hashedId } from "./script.ts";
 import type { StoreEpoch } from "./store-epoch.ts";
 

@@ -1,8 +1,8 @@
 import type { BucketDemand, BucketStore, BudgetScope, TakeOutcome } from "../../core/buckets.ts";
 import type { LocalBuckets } from "../memory/split-buckets.ts";
 import { capacityMs, intervalMs, TICKS_PER_MS } from "../token-bucket.ts";
-import { RedisUnavailable, rethrowUnlessUnavailable } from "./call.ts";
 import type { RedisLink } from "./link.ts";
+import { RedisUnavailable, rethrowUnlessUnavailable } from "./redis-call.ts";
 import { hashedKey, Script } from "./script.ts";
 
 export interface RedisBucketOptions {

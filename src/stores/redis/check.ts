@@ -1,8 +1,8 @@
-import { addressOf, RedisUnavailable, usesTls } from "./call.ts";
 import { RedisConnection } from "./connection.ts";
 import { explainFailure } from "./probe.ts";
+import { addressOf, RedisUnavailable, usesTls } from "./redis-call.ts";
+import { type RedisTlsFiles, readRedisTls } from "./redis-tls.ts";
 import { checkServer } from "./server-info.ts";
-import { type RedisTlsFiles, readRedisTls } from "./tls.ts";
 
 export interface RedisCheckOptions {
   readonly url: string;

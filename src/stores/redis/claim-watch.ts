@@ -1,7 +1,7 @@
 import { Backoff } from "../../core/backoff.ts";
 import { sleep } from "../../core/clock.ts";
-import { rethrowUnlessUnavailable } from "./call.ts";
 import type { RedisLink } from "./link.ts";
+import { rethrowUnlessUnavailable } from "./redis-call.ts";
 
 /**
  * Bounds of the delays between two polls of a claim, in ms. A waiting request notices the end of the claim at most `maxMs` and

@@ -1,8 +1,8 @@
 import { RedisClient } from "bun";
 import { messageOf } from "../../core/cause.ts";
-import { type RedisCall, RedisUnavailable, usesTls } from "./call.ts";
 import { explainFailure } from "./probe.ts";
-import { type RedisTls, type RedisTlsFiles, readRedisTls } from "./tls.ts";
+import { type RedisCall, RedisUnavailable, usesTls } from "./redis-call.ts";
+import { type RedisTls, type RedisTlsFiles, readRedisTls } from "./redis-tls.ts";
 
 export interface ConnectionOptions {
   readonly url: string;

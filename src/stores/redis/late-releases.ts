@@ -1,8 +1,8 @@
 import { Backoff } from "../../core/backoff.ts";
 import { type Clock, sleep } from "../../core/clock.ts";
 import { RELEASE } from "./answer-scripts.ts";
-import { rethrowUnlessUnavailable } from "./call.ts";
 import type { RedisLink } from "./link.ts";
+import { rethrowUnlessUnavailable } from "./redis-call.ts";
 
 export interface LateRelease {
   /** The Redis key of the claim. */

@@ -1,8 +1,8 @@
 import { Backoff } from "../../core/backoff.ts";
 import { messageOf } from "../../core/cause.ts";
 import type { Log } from "../../core/telemetry.ts";
-import { type RedisCall, RedisUnavailable } from "./call.ts";
 import { type ConnectionOptions, RedisConnection } from "./connection.ts";
+import { type RedisCall, RedisUnavailable } from "./redis-call.ts";
 
 export interface LinkOptions extends ConnectionOptions {
   /**

@@ -1,9 +1,9 @@
 import { messageOf } from "../../core/cause.ts";
 import type { Revocation } from "../../core/sessions.ts";
 import type { Log } from "../../core/telemetry.ts";
-import { type RedisCall, rethrowUnlessUnavailable } from "./call.ts";
-import type { RedisHealth } from "./health.ts";
 import type { RedisLink } from "./link.ts";
+import { type RedisCall, rethrowUnlessUnavailable } from "./redis-call.ts";
+import type { RedisHealth } from "./redis-health.ts";
 import type { RedisRevocations } from "./revocations.ts";
 import { checkServer } from "./server-info.ts";
 import type { StoreEpoch } from "./store-epoch.ts";

@@ -10,14 +10,14 @@ import { MemoryBucketStore } from "../memory/buckets.ts";
 import { type LocalBuckets, SplitBucketStore } from "../memory/split-buckets.ts";
 import { RedisAnswerStore } from "./answers.ts";
 import { RedisBucketStore } from "./buckets.ts";
-import { addressOf, rethrowUnlessUnavailable } from "./call.ts";
-import { RedisHealth } from "./health.ts";
 import { RedisLink } from "./link.ts";
 import { RedisMonitor } from "./monitor.ts";
+import { addressOf, rethrowUnlessUnavailable } from "./redis-call.ts";
+import { RedisHealth } from "./redis-health.ts";
+import type { RedisTlsFiles } from "./redis-tls.ts";
 import { RedisReplayStore } from "./replay.ts";
 import { RedisRevocations } from "./revocations.ts";
 import { StoreEpoch } from "./store-epoch.ts";
-import type { RedisTlsFiles } from "./tls.ts";
 
 export interface RedisSettings {
   readonly url: string;

@@ -1,7 +1,7 @@
 import { connect, isIP, type NetConnectOpts, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
-import { usesTls } from "./call.ts";
-import type { RedisTls, RedisTlsFiles } from "./tls.ts";
+import { usesTls } from "./redis-call.ts";
+import type { RedisTls, RedisTlsFiles } from "./redis-tls.ts";
 
 const DEFAULT_PORT = 6379;
 /**

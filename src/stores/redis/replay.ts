@@ -1,8 +1,8 @@
 import type { ReplayStore } from "../../core/admission.ts";
 import type { Clock } from "../../core/clock.ts";
 import { type Refusal, refuse } from "../../core/refusal.ts";
-import { RedisUnavailable } from "./call.ts";
 import type { RedisLink } from "./link.ts";
+import { RedisUnavailable } from "./redis-call.ts";
 import { hashedKey, Script } from "./script.ts";
 import { MARKER_PRELUDE, type StoreEpoch } from "./store-epoch.ts";
 

@@ -1,5 +1,5 @@
 import type { Revocation } from "../../core/sessions.ts";
-import { type RedisCall, RedisUnavailable } from "./call.ts";
+import { type RedisCall, RedisUnavailable } from "./redis-call.ts";
 
 export interface RedisRevocationsOptions {
   readonly prefix: string;

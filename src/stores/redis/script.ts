@@ -1,5 +1,5 @@
 import { hash } from "node:crypto";
-import type { RedisCall } from "./call.ts";
+import type { RedisCall } from "./redis-call.ts";
 
 /**
  * A Lua script, which Redis runs atomically. `run` sends only the SHA-1 of the script (EVALSHA). If the server does not know

@@ -1,4 +1,4 @@
-import { type RedisCall, RedisUnavailable } from "./call.ts";
+import { type RedisCall, RedisUnavailable } from "./redis-call.ts";
 import { Script } from "./script.ts";
 
 export interface StoreEpochOptions {

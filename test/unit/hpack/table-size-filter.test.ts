@@ -4,7 +4,7 @@ import { type ClientHttp2Session, connect, createServer, type IncomingHttpHeader
 import { createServer as createTcpServer } from "node:net";
 import { Readable } from "node:stream";
 import { FilteredSocket } from "../../../src/hpack/filtered-socket.ts";
-import { encodeFrame, HEADERS, SETTINGS } from "../../../src/hpack/frame-reader.ts";
+import { encodeFrame, HEADERS, SETTINGS } from "../../../src/hpack/h2-frame-reader.ts";
 import { huffmanLength } from "../../../src/hpack/huffman.ts";
 import { mayHaveSmallTable, TableSizeFilter } from "../../../src/hpack/table-size-filter.ts";
 import { FRAME, RawH2 } from "../../support/raw-h2.ts";

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { openPushLink } from "../../../../src/backend/feed/push-transport.ts";
-import { CONTINUATION, encodeFrame, FrameReader, HEADERS, SETTINGS } from "../../../../src/hpack/frame-reader.ts";
+import { CONTINUATION, encodeFrame, FrameReader, HEADERS, SETTINGS } from "../../../../src/hpack/h2-frame-reader.ts";
 import { until } from "../../../support/until.ts";
 import { rawServer } from "../support/raw-server.ts";
 

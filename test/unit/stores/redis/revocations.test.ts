@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { type RedisCall, RedisUnavailable } from "../../../../src/stores/redis/call.ts";
+import { type RedisCall, RedisUnavailable } from "../../../../src/stores/redis/redis-call.ts";
 import { RedisRevocations } from "../../../../src/stores/redis/revocations.ts";
 import { NO_REDIS, TestRedis } from "../../../support/redis.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { addressOf } from "../../../../src/stores/redis/call.ts";
+import { addressOf } from "../../../../src/stores/redis/redis-call.ts";
 import { checkServer } from "../../../../src/stores/redis/server-info.ts";
 
 const GOOD = {

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { pathShown, whyUnreadable } from "../../core/file-problem.ts";
-import { RedisUnavailable } from "./call.ts";
+import { RedisUnavailable } from "./redis-call.ts";
 
 /** The path of a PEM file, and the name of its setting. Error messages contain the name. */
 export interface NamedFile {

@@ -1,6 +1,6 @@
 import type { Clock } from "../../core/clock.ts";
 import type { Log } from "../../core/telemetry.ts";
-import type { RedisCall } from "./call.ts";
+import type { RedisCall } from "./redis-call.ts";
 import type { StoreEpoch } from "./store-epoch.ts";
 
 export interface RedisHealthParts {

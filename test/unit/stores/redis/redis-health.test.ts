@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { RedisHealth } from "../../../../src/stores/redis/health.ts";
+import { RedisHealth } from "../../../../src/stores/redis/redis-health.ts";
 import { ManualClock } from "../../../support/manual-clock.ts";
 
 const RESERVED_MS = 65_000;

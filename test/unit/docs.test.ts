@@ -148,6 +148,18 @@ test("every setting that the pages name exists", () => {
   expect(settings.filter((name) => !CONFIG_KEYS.some((key) => key === name || key.startsWith(`${name}.`)))).toEqual([]);
 });
 
+/** Two or more plain words in backticks are a log message, except for these. */
+const NO_LOG_MESSAGE = /^(bun|sallyport|config|systemctl) |^(for await|appendfsync always)$/;
+
+test("every log message that the pages name exists", async () => {
+  const quoted = [...withoutCode(everything).matchAll(/`([a-z]+(?: [a-z]+)+)`/g)].map(([, words = ""]) => words);
+  const printed = [...everything.matchAll(/"msg":"([^"]+)"/g)].map(([, message = ""]) => message);
+  const named = new Set([...quoted.filter((words) => !NO_LOG_MESSAGE.test(words)), ...printed]);
+  expect(named.size).toBeGreaterThan(10);
+  const sources = await Promise.all([...new Bun.Glob("src/**/*.ts").scanSync(root)].map(read));
+  expect([...named].filter((message) => !sources.some((text) => text.includes(`"${message}"`)))).toEqual([]);
+});
+
 test("every source path that the pages name exists", () => {
   const named = [...withoutCode(everything).matchAll(/`((?:src|test|proto)\/[\w./-]*)`/g)].map(([, path = ""]) => path);
   expect(named.filter((path) => !existsSync(join(root, path)))).toEqual([]);

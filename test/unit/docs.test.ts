@@ -242,6 +242,12 @@ test("the pages give the size of the shared file with the default sizes", () => 
   expect(pageOf("src/app/deploy/README.md")).toContain(`must have ${mebibytes} MiB free`);
 });
 
+test("the README and the operators' page give the same size of the executable", () => {
+  const [, size] = /one file of about (\d+ MB)/.exec(pageOf("README.md")) ?? [];
+  expect(size).toMatch(/^\d/);
+  expect(pageOf("src/app/README.md")).toContain(`writes executables of about ${size},`);
+});
+
 test("the operators' page names the reasons of /readyz, and how long a key is published before it signs", () => {
   const page = pageOf("src/app/README.md");
   const reasons = [false, true].flatMap((hasBeenUp) => feedNotReady({ hasBeenUp: () => hasBeenUp }, false));

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
+import { join } from "node:path";
 import { runScenario } from "../../../src/cli/demo-scenario.ts";
 import { type Flaw, StubGateway } from "./stub-gateway.ts";
 
@@ -32,6 +33,11 @@ describe("the demo scenario", () => {
     expect(lines[0]).toMatch(/^ 1 ✓ +0\.0 ms {2}Ada logs in with a code from her mailbox → session ds-1, /);
     expect(lines.at(-1)).toBe(`✓ All ${STEPS} steps passed, in 0.00 s.`);
     expect(passed).toBe(true);
+  });
+
+  test("has as many steps as the README says", async () => {
+    const readme = await Bun.file(join(import.meta.dir, "../../../README.md")).text();
+    expect(readme).toContain(`checks each of its ${STEPS} steps`);
   });
 
   const flaws: [flaw: Flaw, broken: string[]][] = [

@@ -3,7 +3,7 @@
     pip install grpcio==1.85.1 grpcio-tools==1.85.1
     python backend.py --http 127.0.0.1:9000 --push 127.0.0.1:9001
 
-proto/README.md, "Backend REST" and "Push feed", is the contract. Login codes are printed to standard output instead of mailed.
+proto/backend.md, "Backend REST" and "Push feed", is the contract. Login codes are printed to standard output instead of mailed.
 """
 
 import argparse

@@ -174,13 +174,16 @@ test("the README has a line for every folder of src, and no other", () => {
   expect(listed.toSorted()).toEqual(folders.toSorted());
 });
 
-test("every section of the contract that the code names exists", async () => {
+test("every section of the contract that code, tests and examples name exists", async () => {
   const named: { readonly from: string; readonly path: string; readonly section: string }[] = [];
-  for (const from of new Bun.Glob("src/**/*.ts").scanSync(root)) {
-    const matches = (await read(from)).matchAll(/(proto\/\w+\.md)\)?, "([^"]+)"/g);
-    for (const [, path = "", section = ""] of matches) named.push({ from, path, section });
+  const files = [...new Bun.Glob("{src,test,proto}/**/*.{ts,proto,py,mjs,js,go,php}").scanSync(root)];
+  for (const from of files.filter((path) => !INSTALLED.test(path))) {
+    const matches = (await read(from)).matchAll(/(proto\/[\w-]+\.md)\)?,[\s*]+((?:(?: and )?"[^"]+")+)/g);
+    for (const [, path = "", sections = ""] of matches) {
+      for (const [, section = ""] of sections.matchAll(/"([^"]+)"/g)) named.push({ from, path, section });
+    }
   }
-  expect(named.length).toBeGreaterThan(3);
+  expect(named.length).toBeGreaterThan(10);
   const hasHeading = (path: string, section: string) =>
     pageOf(path)
       .split("\n")

@@ -127,7 +127,7 @@ describe("replays", () => {
     let isCut = false;
     const ids = new Set<string>();
     proxy.hostility.frames = (frame, event) => {
-      // Events that the client has. It cannot notice the order of events that it never had: proto/client.md, "Known limit".
+      // Events that the client has. It cannot notice the order of events that it never had: proto/client.md, "Keep a stream".
       const had = proxy.recorded.filter(({ event: { envelope } }) => ids.has(envelope?.eventId ?? ""));
       const old = had.map((each) => each.frame).toReversed();
       if (isType(event, "gateway.server_time")) return [frame, ...old];

@@ -23,7 +23,7 @@ sallyport config schema prints the JSON Schema of the configuration file, for ed
 
 FILE is the configuration file; --config FILE names it as well.
 
-Exit codes: 0 without problems; 1 if a probe failed; 2 if the command line or the configuration is wrong.`,
+Exit codes: 0 without errors, also with warnings; 1 if a probe failed; 2 if the command line or the configuration is wrong.`,
   options: [
     { name: "probe", about: "check: also ask the backend, the push service, Redis and this system" },
     { name: "json", about: "print: one JSON object with the settings by name" },

@@ -4,6 +4,7 @@
  */
 import { join } from "node:path";
 import { CONFIG_KEYS, SCHEMA } from "../../src/config/schema.ts";
+import { seeded } from "./seeded.ts";
 
 const root = join(import.meta.dir, "../..");
 const COMMENT = /\/\*\*[\s\S]*?\*\/|(?:^[ \t]*\/\/[^\n]*\n)+/gm;
@@ -11,7 +12,7 @@ const LOG_CALL = /\blog\.(?:debug|info|warn|error)\(\s*(?:`[^`]*`|"[^"]*"|[^)"`]
 
 const seed = Number(process.argv[2] ?? Math.floor(Math.random() * 2 ** 31));
 console.log(`seed ${seed}\n`);
-const random = generator(seed);
+const random = seeded(seed);
 
 const sources = [...new Bun.Glob("src/**/*.ts").scanSync(root)].filter((path) => !path.startsWith("src/gen/")).toSorted();
 const texts = await Promise.all(sources.map(async (path) => ({ path, text: await Bun.file(join(root, path)).text() })));
@@ -39,15 +40,4 @@ function print(title: string, count: number, all: readonly string[]): void {
     const [drawn] = left.splice(Math.floor(random() * left.length), 1);
     console.log(`--- ${title} ${n} of ${count} (${all.length} in all)\n${drawn}\n`);
   }
-}
-
-/** Mulberry32: uniform in [0, 1), the same for the same seed. */
-function generator(start: number): () => number {
-  let state = start >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

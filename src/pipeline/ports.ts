@@ -50,7 +50,8 @@ export interface PipelinePorts {
   readonly revocations: Pick<RevocationLog, "revokedSince">;
   readonly signer: Signer;
   readonly clock: Clock;
-  readonly payloadBytesMax: number;
+  /** Maximum size of a payload. A reload of the configuration replaces it. */
+  payloadBytesMax: number;
   readonly freshness: FreshnessOptions;
   readonly budgets: PipelineBudgets;
   /** Called when a request passes only because a budget is in shadow mode. */

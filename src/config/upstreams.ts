@@ -1,4 +1,5 @@
 import { isIP } from "node:net";
+import { parseAddress } from "../core/listen.ts";
 import { type Decoder, decoder, list, optional, record } from "./decoder.ts";
 import { httpUrl, int, text } from "./values.ts";
 
@@ -50,7 +51,6 @@ export const dnsServers = list(dnsServer, { plural: "DNS servers", itemsMax: DNS
 
 function isDnsServer(raw: string): boolean {
   if (isIP(raw) !== 0) return true;
-  const [, ipv6, ipv4, port] = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(raw) ?? [];
-  if (port === undefined || Number(port) < 1 || Number(port) > 65_535) return false;
-  return ipv6 === undefined ? isIP(ipv4 ?? "") === 4 : isIP(ipv6) === 6;
+  const address = parseAddress(raw);
+  return address !== undefined && address.port > 0 && isIP(address.host) !== 0;
 }

@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 import { parseIpBlock } from "../core/ip-address.ts";
-import type { ListenAddress } from "../core/listen.ts";
+import { type ListenAddress, parseAddress } from "../core/listen.ts";
 import { type Decoder, decoder } from "./decoder.ts";
 import { booleanHint, cidrHint, listenHint, numberHint, urlHint } from "./hints.ts";
 import { redactedValue } from "./problem.ts";
@@ -144,16 +144,11 @@ export const listen: Decoder<ListenAddress> = decoder(
   },
 );
 
-const PORT_MAX = 65_535;
-
 const HOST_NAME = /^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$/;
 
 function readListen(raw: string): ListenAddress | undefined {
-  const [, bracketed, plain, digits] = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(raw) ?? [];
-  const port = Number(digits);
-  if (digits === undefined || port > PORT_MAX) return undefined;
-  if (bracketed !== undefined) return isIP(bracketed) === 6 ? { host: bracketed, port } : undefined;
-  return plain !== undefined && isHost(plain) ? { host: plain, port } : undefined;
+  const address = parseAddress(raw);
+  return address !== undefined && (isIP(address.host) === 6 || isHost(address.host)) ? address : undefined;
 }
 
 /** Decodes a host name without scheme and port. IP addresses are refused. */

@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { messageOf } from "./cause.ts";
 import { contains, parseIp, parseIpBlock } from "./ip-address.ts";
 
@@ -72,9 +73,25 @@ const LISTEN_ERRORS: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: "this machine does not have the address",
 };
 
+const PORT_MAX = 65_535;
+
 /** Returns `host:port`, with brackets around an IPv6 address. */
 export function formatAddress({ host, port }: ListenAddress): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** Reads `host:port`, with brackets around an IPv6 address. Returns `undefined` if the text has another form. */
+export function parseAddress(text: string): ListenAddress | undefined {
+  const [, bracketed, plain, digits] = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text) ?? [];
+  const host = bracketed ?? plain;
+  const port = Number(digits);
+  if (host === undefined || port > PORT_MAX) return undefined;
+  return bracketed === undefined || isIP(bracketed) === 6 ? { host, port } : undefined;
+}
+
+/** Returns the `hostname` of a URL without the brackets that it has around an IPv6 address. */
+export function withoutBrackets(hostname: string): string {
+  return hostname.replace(/^\[|\]$/g, "");
 }
 
 /** Whether the host is a loopback address, or `localhost`. */

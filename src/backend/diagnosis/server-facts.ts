@@ -1,5 +1,6 @@
 import { connect as connectTcp, isIP } from "node:net";
 import { connect as connectTls } from "node:tls";
+import { withoutBrackets } from "../../core/listen.ts";
 
 /** The protocols that a server supports. The gateway detects them with three short connections. */
 export interface ServerFacts {
@@ -69,7 +70,7 @@ interface Target {
 
 function targetOf(url: string): Target {
   const { protocol, hostname, port } = new URL(url);
-  return { host: hostname.replace(/^\[|\]$/g, ""), port: Number(port || (protocol === "https:" ? 443 : 80)) };
+  return { host: withoutBrackets(hostname), port: Number(port || (protocol === "https:" ? 443 : 80)) };
 }
 
 interface Answer {

@@ -2,6 +2,7 @@ import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants, ty
 import { connect as connectTcp, isIP } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { withoutBrackets } from "../../core/listen.ts";
 import { FilteredSocket } from "../../hpack/filtered-socket.ts";
 import { PushPings } from "./push-pings.ts";
 
@@ -114,7 +115,7 @@ export class PushConnection {
 }
 
 function openSocket({ protocol, hostname, port }: URL) {
-  const host = hostname.replace(/^\[|\]$/g, "");
+  const host = withoutBrackets(hostname);
   const isTls = protocol === "https:";
   const target = { host, port: Number(port || (isTls ? 443 : 80)), keepAlive: true, keepAliveInitialDelay: TCP_PROBE_AFTER_MS };
   if (!isTls) return connectTcp(target);

@@ -1,4 +1,5 @@
 import { isIP } from "node:net";
+import { withoutBrackets } from "../../core/listen.ts";
 
 /**
  * The URL of an upstream. The gateway connects to one address of the host. It sends the name of the host in `Host` and in SNI,
@@ -19,7 +20,7 @@ export class UpstreamUrl {
   constructor(text: string) {
     const { protocol, hostname, port, host, pathname } = new URL(text);
     this.isTls = protocol === "https:";
-    this.hostname = hostname.replace(/^\[|\]$/g, "");
+    this.hostname = withoutBrackets(hostname);
     this.port = Number(port) || (this.isTls ? 443 : 80);
     this.isName = isIP(this.hostname) === 0 && !isLocalhost(this.hostname);
     this.host = host;

@@ -1,5 +1,6 @@
 import { connect, isIP, type NetConnectOpts, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
+import { withoutBrackets } from "../../core/listen.ts";
 import { usesTls } from "./redis-call.ts";
 import type { RedisTls, RedisTlsFiles } from "./redis-tls.ts";
 
@@ -56,14 +57,14 @@ function openSocket(url: string, tls: RedisTls | undefined): Socket {
   if (!usesTls(url)) return connect(target);
   const { hostname } = new URL(url);
   // RFC 6066 3: the server name (SNI) must not be an IP address.
-  const servername = isIP(hostname.replace(/^\[|\]$/g, "")) === 0 ? hostname : undefined;
+  const servername = isIP(withoutBrackets(hostname)) === 0 ? hostname : undefined;
   return connectTls({ ...target, ...tls, servername, rejectUnauthorized: true });
 }
 
 function targetOf(url: string): NetConnectOpts {
   const { protocol, hostname, port, pathname } = new URL(url);
   if (protocol.endsWith("+unix:")) return { path: decodeURIComponent(pathname) };
-  return { host: hostname.replace(/^\[|\]$/g, ""), port: port === "" ? DEFAULT_PORT : Number(port) };
+  return { host: withoutBrackets(hostname), port: port === "" ? DEFAULT_PORT : Number(port) };
 }
 
 /** Returns the commands that log in and select the database, followed by PING. */

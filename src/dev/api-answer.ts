@@ -1,3 +1,4 @@
+import { describeCause } from "../core/cause.ts";
 import { isJsonObject } from "../core/json-body.ts";
 import { isJsonContent } from "../core/media-type.ts";
 import { ForeignPageError } from "../core/page-guard.ts";
@@ -68,7 +69,7 @@ function methodNotAllowed(allowed: readonly string[], log: Log): Response {
 function errorReply(error: unknown, log: Log): ApiReply {
   if (error instanceof ApiError) return { status: error.status, body: { code: error.code, message: error.message } };
   if (error instanceof ForeignPageError) return { status: 403, body: { code: "forbidden", message: error.message } };
-  log.error("unexpected error in embedded backend", { cause: String(error) });
+  log.error("unexpected error in embedded backend", { cause: describeCause(error) });
   return { status: 500, body: { code: "internal", message: "an internal error occurred" } };
 }
 

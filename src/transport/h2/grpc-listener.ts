@@ -172,7 +172,10 @@ class GrpcListener implements RenewableListener {
         this.#grpc.accept(socket, remoteAddress, first);
       },
       rejected: (cause) =>
-        this.#parts.log.debug("connection with invalid first bytes closed", { peer: remoteAddress, cause: String(cause) }),
+        this.#parts.log.debug("connection with invalid first bytes closed", {
+          peer: remoteAddress,
+          cause: describeCause(cause),
+        }),
     });
   }
 }

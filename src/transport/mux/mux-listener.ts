@@ -1,6 +1,7 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
 import type { Peer } from "../../core/admission.ts";
+import { describeCause } from "../../core/cause.ts";
 import { LocalHeldCounts } from "../../core/held-counts.ts";
 import { type ListenAddress, ListenError, localUrl, serverTlsOptions, type TlsIdentity } from "../../core/listen.ts";
 import { listenOn, type OpenedAddress } from "../../core/listen-on.ts";
@@ -239,7 +240,10 @@ class MuxListener implements RenewableListener {
         onIdentified({ ...sniffed, address });
       },
       rejected: (cause) => {
-        this.#parts.log.warn("connection with invalid first bytes closed", { peer: socketAddress, cause: String(cause) });
+        this.#parts.log.warn("connection with invalid first bytes closed", {
+          peer: socketAddress,
+          cause: describeCause(cause),
+        });
       },
     });
   }

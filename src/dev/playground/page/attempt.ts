@@ -7,6 +7,7 @@ import {
   UntrustedResponseError,
 } from "../../../client/index.ts";
 import { type CheckNumber, checkOf } from "./checks.ts";
+import { messageOf } from "./message-of.ts";
 import type { Exchange } from "./wire.ts";
 
 /** A signed request, and what the page shows about its signature. */
@@ -56,7 +57,7 @@ export interface Attempt {
 /** Converts an error of the client to an outcome. */
 export function outcomeOf(error: unknown): Outcome {
   if (error instanceof UntrustedResponseError) return { kind: "distrusted", trustCheck: error.check };
-  if (!(error instanceof GatewayError)) return { kind: "failed", text: error instanceof Error ? error.message : String(error) };
+  if (!(error instanceof GatewayError)) return { kind: "failed", text: messageOf(error) };
   const { reason, code, metadata, retryAfterMs, rawMessage: text } = error;
   const check = checkOf(reason, code, metadata);
   if (check === undefined) return { kind: "failed", text: reason === undefined ? text : `${reason}: ${text}` };

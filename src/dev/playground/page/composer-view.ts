@@ -2,6 +2,7 @@ import type { SetupRoute } from "../setup.ts";
 import { onPress } from "./busy.ts";
 import type { Command } from "./device-session.ts";
 import { fill, h, setAttributes } from "./dom.ts";
+import { messageOf } from "./message-of.ts";
 
 const OTHER = "";
 /** The initial payload in the editor, by message type. */
@@ -135,7 +136,7 @@ function problemOf(text: string): string | undefined {
     JSON.parse(text);
     return undefined;
   } catch (error) {
-    return `Not JSON: ${error instanceof Error ? error.message : String(error)}`;
+    return `Not JSON: ${messageOf(error)}`;
   }
 }
 

@@ -9,6 +9,7 @@ import {
 import { onPress } from "./busy.ts";
 import { fetchOutbox, type Mail } from "./dev-calls.ts";
 import { fill, h, setAttributes } from "./dom.ts";
+import { messageOf } from "./message-of.ts";
 
 const baseUrl = location.origin;
 const MAILS_SHOWN = 3;
@@ -116,7 +117,7 @@ export class LoginView {
 }
 
 function problemText(error: unknown): string {
-  if (!(error instanceof RestError)) return error instanceof Error ? error.message : String(error);
+  if (!(error instanceof RestError)) return messageOf(error);
   const wait = error.retryAfterMs === undefined ? "" : ` Wait ${Math.ceil(error.retryAfterMs / 1000)} s.`;
   return `${error.code}: ${error.message}.${wait}`;
 }

@@ -1,6 +1,7 @@
 import { indexedDbStore } from "../../../client/index.ts";
 import { fetchSetup } from "./dev-calls.ts";
 import { byId, fill } from "./dom.ts";
+import { messageOf } from "./message-of.ts";
 import { Playground } from "./playground.ts";
 
 const NOT_SECURE =
@@ -19,4 +20,4 @@ function showProblem(text: string): void {
   fill(notice, text);
 }
 
-start().catch((error: unknown) => showProblem(error instanceof Error ? error.message : String(error)));
+start().catch((error: unknown) => showProblem(messageOf(error)));

@@ -10,6 +10,7 @@ import { pushEvent, restartGateway, revoke } from "./dev-calls.ts";
 import type { DeviceSession } from "./device-session.ts";
 import { fill, h } from "./dom.ts";
 import { eventItem, memberOf, note } from "./event-item.ts";
+import { messageOf } from "./message-of.ts";
 
 const EVENTS_SHOWN_MAX = 100;
 
@@ -108,7 +109,7 @@ export class StreamView {
     try {
       await act();
     } catch (error) {
-      fill(this.#problem, error instanceof Error ? error.message : String(error));
+      fill(this.#problem, messageOf(error));
     }
   }
 

@@ -1,5 +1,6 @@
 import type { Attempt } from "./attempt.ts";
 import type { Command, DeviceSession } from "./device-session.ts";
+import { messageOf } from "./message-of.ts";
 
 export interface TamperParts {
   readonly session: DeviceSession;
@@ -36,7 +37,7 @@ function isCaughtBy({ outcome }: Attempt, place: Tamper["caughtBy"]): boolean {
 
 /** Returns an attempt that shows why an attack could not run, for example because the attacker's login was refused. */
 function failedAttempt({ messageType, payloadText }: Command, error: unknown): Attempt {
-  const text = error instanceof Error ? error.message : String(error);
+  const text = messageOf(error);
   const nothing = { signed: undefined, exchange: undefined };
   return { title: "", messageType, payloadText, atMs: Date.now(), ...nothing, outcome: { kind: "failed", text } };
 }

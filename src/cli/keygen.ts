@@ -1,4 +1,5 @@
 import { writeFileSync } from "node:fs";
+import { errorCode } from "../core/cause.ts";
 import { whyUnreadable } from "../core/file-problem.ts";
 import { privateKeyObject, rawPublicKey } from "../crypto/ed25519.ts";
 import { publicJwk } from "../crypto/key-ring.ts";
@@ -55,7 +56,7 @@ function writeNewFile(path: string, content: string): string | undefined {
     writeFileSync(path, content, { flag: "wx", mode: 0o600, flush: true });
     return undefined;
   } catch (cause) {
-    if (cause instanceof Error && "code" in cause && cause.code === "EEXIST") {
+    if (errorCode(cause) === "EEXIST") {
       return `${path} already exists; keys are never overwritten`;
     }
     return `${path} cannot be written: ${whyUnreadable(cause)}`;

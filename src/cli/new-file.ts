@@ -1,4 +1,5 @@
 import { existsSync, writeFileSync } from "node:fs";
+import { errorCode } from "../core/cause.ts";
 import { absolutePathShown, whyUnreadable } from "../core/file-problem.ts";
 import { CommandFailure, EXIT } from "./exit-code.ts";
 
@@ -7,7 +8,7 @@ export function writeNew(path: string, content: string): void {
   try {
     writeFileSync(path, content, { flag: "wx" });
   } catch (cause) {
-    if (cause instanceof Error && "code" in cause && cause.code === "EEXIST") throw alreadyExists(path);
+    if (errorCode(cause) === "EEXIST") throw alreadyExists(path);
     throw new CommandFailure(EXIT.failed, `${absolutePathShown(path)}: cannot be written: ${whyUnreadable(cause)}`);
   }
 }

@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import { messageOf } from "./cause.ts";
+import { errorCode, messageOf } from "./cause.ts";
 import { contains, parseIp, parseIpBlock } from "./ip-address.ts";
 
 export interface ListenAddress {
@@ -42,7 +42,7 @@ export class ListenError extends Error {
   readonly what: string;
 
   constructor(what: string, address: ListenAddress, cause: unknown) {
-    const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+    const code = errorCode(cause);
     const why = LISTEN_ERRORS[code] ?? messageOf(cause);
     super(`${what} cannot listen on ${formatAddress(address)}: ${why}`, { cause });
     this.name = "ListenError";

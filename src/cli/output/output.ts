@@ -1,3 +1,4 @@
+import { errorCode } from "../../core/cause.ts";
 import type { ClientEnvironment } from "../environment.ts";
 import { prettyJson } from "./json-format.ts";
 import { printable } from "./printable.ts";
@@ -32,7 +33,7 @@ export class Output {
       await this.#writer.write(data);
       await this.#writer.flush();
     } catch (error) {
-      if (error instanceof Error && "code" in error && error.code === "EPIPE") throw new OutputClosedError("EPIPE");
+      if (errorCode(error) === "EPIPE") throw new OutputClosedError("EPIPE");
       throw error;
     }
   }

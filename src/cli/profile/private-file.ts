@@ -1,6 +1,7 @@
 import { constants, lstatSync } from "node:fs";
 import { mkdir, open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { errorCode } from "../../core/cause.ts";
 import { whyUnreadable } from "../../core/file-problem.ts";
 
 /** A file or folder of the configuration folder cannot be used. The message names the path and what to do. */
@@ -36,8 +37,8 @@ export async function readPrivate(path: string): Promise<string | undefined> {
       await file.close();
     }
   } catch (error) {
-    if (isCode(error, "ENOENT")) return undefined;
-    if (isCode(error, "ELOOP")) throw new PrivateFileError(`${path} is a symbolic link; replace it with the file itself`);
+    if (errorCode(error) === "ENOENT") return undefined;
+    if (errorCode(error) === "ELOOP") throw new PrivateFileError(`${path} is a symbolic link; replace it with the file itself`);
     throw problemOf(path, error);
   }
 }
@@ -97,8 +98,4 @@ function quoted(path: string): string {
 function problemOf(path: string, error: unknown): unknown {
   if (error instanceof PrivateFileError) return error;
   return new PrivateFileError(`${path} cannot be used: ${whyUnreadable(error)}`);
-}
-
-function isCode(error: unknown, code: string): boolean {
-  return error instanceof Error && "code" in error && error.code === code;
 }

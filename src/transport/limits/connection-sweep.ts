@@ -83,7 +83,7 @@ export class ConnectionSweep {
       this.#hostShedding === undefined
         ? { perNetworkMax, totalMax: Math.min(totalMax, fdsMax) }
         : { perNetworkMax: Number.POSITIVE_INFINITY, totalMax: fdsMax };
-    this.#connections.shedExcess(bounds, this.#limits.onShed);
+    this.#connections.shed(bounds, this.#limits.onShed);
     this.#hostShedding?.shed(this.#connections);
     this.#countFds();
   }

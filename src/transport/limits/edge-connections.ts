@@ -1,6 +1,6 @@
 import { NetworkCounter } from "../../core/network-counter.ts";
 import type { FdTable } from "../linux/fd-table.ts";
-import { type ConnectionBound, type ConnectionMaxima, type NetworkMember, selectExcess } from "./load-shedding.ts";
+import { type ConnectionBound, type ConnectionMaxima, connectionsToShed, type NetworkMember } from "./load-shedding.ts";
 
 /** State of a descriptor that is not inspected yet or is not a socket. */
 const UNKNOWN = 0;
@@ -125,11 +125,11 @@ export class EdgeConnections {
   }
 
   /** Shuts down the connections that exceed a limit, and calls `onShed` for each of them. */
-  shedExcess(bounds: ConnectionMaxima, onShed: (network: string | undefined, bound: ConnectionBound) => void): void {
+  shed(bounds: ConnectionMaxima, onShed: (network: string | undefined, bound: ConnectionBound) => void): void {
     if (!this.#isOver(bounds)) return;
     this.#refreshCrowded(bounds);
     if (!this.#isOver(bounds)) return;
-    for (const { connection, bound } of selectExcess(this.#open.values(), bounds)) {
+    for (const { connection, bound } of connectionsToShed(this.#open.values(), bounds)) {
       if (this.shutDown(connection)) onShed(connection.network, bound);
     }
   }

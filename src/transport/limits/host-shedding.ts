@@ -6,7 +6,7 @@ import { type ConnectionBound, FAIR_SHARE, rankByNetwork } from "./load-shedding
 export type HostLimits = Pick<ConnectionLimits, "counts" | "totalMax" | "perNetworkMax" | "onShed">;
 
 /** The state of a connection that is marked (see `HostShedding`) or is being closed. */
-interface Excess {
+interface SheddingState {
   isInTotal: boolean;
   isInNetwork: boolean;
   /** The limits for which the connection is marked. Some of them may no longer be exceeded. */
@@ -32,10 +32,10 @@ const FAIR_SWEEPS = 2 * SETTLE_SWEEPS;
 export class HostShedding implements EdgeWatcher {
   readonly #limits: HostLimits;
   readonly #keys: CountKeys;
-  /** The key of a count: the number of workers that have connections in `#excess`. */
+  /** The key of a count: the number of workers that have connections in `#states`. */
   readonly #markedKey: string;
   /** The marked connections (see `HostShedding`), and the connections that are being closed. Oldest first. */
-  readonly #excess = new Map<EdgeConnection, Excess>();
+  readonly #states = new Map<EdgeConnection, SheddingState>();
   #sweepsOver = 0;
   #isCounted = false;
 
@@ -52,13 +52,13 @@ export class HostShedding implements EdgeWatcher {
     const bounds = new Set<ConnectionBound>();
     const isInTotal = this.#add(this.#keys.total, totalMax, () => bounds.add("total"));
     const isInNetwork = network === undefined || this.#add(this.#keys.of(network), perNetworkMax, () => bounds.add("network"));
-    if (bounds.size > 0) this.#excess.set(connection, { isInTotal, isInNetwork, bounds });
+    if (bounds.size > 0) this.#states.set(connection, { isInTotal, isInNetwork, bounds });
   }
 
   removed(connection: EdgeConnection): void {
     const { counts } = this.#limits;
-    const { isInTotal, isInNetwork } = this.#excess.get(connection) ?? { isInTotal: true, isInNetwork: true };
-    this.#excess.delete(connection);
+    const { isInTotal, isInNetwork } = this.#states.get(connection) ?? { isInTotal: true, isInNetwork: true };
+    this.#states.delete(connection);
     if (isInTotal) counts.remove(this.#keys.total, 1);
     if (isInNetwork && connection.network !== undefined) counts.remove(this.#keys.of(connection.network), 1);
   }
@@ -94,16 +94,16 @@ export class HostShedding implements EdgeWatcher {
 
   /** Returns the connections that are marked for the limit `bound`, newest first. */
   #marked(bound: ConnectionBound): EdgeConnection[] {
-    return [...this.#excess].flatMap(([connection, { bounds }]) => (bounds.has(bound) ? [connection] : [])).toReversed();
+    return [...this.#states].flatMap(([connection, { bounds }]) => (bounds.has(bound) ? [connection] : [])).toReversed();
   }
 
   /**
-   * Counts this worker while it has connections in `#excess`. While the count is above 0, every worker inspects its known
+   * Counts this worker while it has connections in `#states`. While the count is above 0, every worker inspects its known
    * connections again in each sweep.
    */
   #countMarked(): void {
     const { counts } = this.#limits;
-    const hasMarked = this.#excess.size > 0;
+    const hasMarked = this.#states.size > 0;
     if (hasMarked && !this.#isCounted) this.#isCounted = counts.tryAdd(this.#markedKey, 1);
     else if (!hasMarked && this.#isCounted) {
       counts.remove(this.#markedKey, 1);
@@ -112,23 +112,23 @@ export class HostShedding implements EdgeWatcher {
   }
 
   #shedForNetwork(connection: EdgeConnection, connections: EdgeConnections): void {
-    const excess = this.#excessOf(connection);
+    const state = this.#stateOf(connection);
     const key = this.#keys.of(connection.network ?? "");
-    if (excess.isInNetwork && !this.#limits.counts.removeOver(key, this.#limits.perNetworkMax)) {
+    if (state.isInNetwork && !this.#limits.counts.removeOver(key, this.#limits.perNetworkMax)) {
       this.#unmark(connection, "network");
       return;
     }
-    excess.isInNetwork = false;
+    state.isInNetwork = false;
     this.#shutDown(connection, "network", connections);
   }
 
   #shedForTotal(connection: EdgeConnection, connections: EdgeConnections): void {
-    const excess = this.#excessOf(connection);
-    if (excess.isInTotal && !this.#limits.counts.removeOver(this.#keys.total, this.#limits.totalMax)) {
+    const state = this.#stateOf(connection);
+    if (state.isInTotal && !this.#limits.counts.removeOver(this.#keys.total, this.#limits.totalMax)) {
       this.#unmark(connection, "total");
       return;
     }
-    excess.isInTotal = false;
+    state.isInTotal = false;
     this.#shutDown(connection, "total", connections);
   }
 
@@ -140,7 +140,7 @@ export class HostShedding implements EdgeWatcher {
       const key = this.#keys.of(connection.network ?? "");
       if (counts.held(key) <= fairMax) continue;
       if (!counts.removeOver(this.#keys.total, totalMax)) return;
-      this.#excessOf(connection).isInTotal = false;
+      this.#stateOf(connection).isInTotal = false;
       this.#shutDown(connection, "total", connections);
     }
   }
@@ -168,18 +168,18 @@ export class HostShedding implements EdgeWatcher {
     if (connections.shutDown(connection)) this.#limits.onShed(connection.network, bound);
   }
 
-  #excessOf(connection: EdgeConnection): Excess {
-    const known = this.#excess.get(connection);
+  #stateOf(connection: EdgeConnection): SheddingState {
+    const known = this.#states.get(connection);
     if (known !== undefined) return known;
-    const excess: Excess = { isInTotal: true, isInNetwork: true, bounds: new Set() };
-    this.#excess.set(connection, excess);
-    return excess;
+    const state: SheddingState = { isInTotal: true, isInNetwork: true, bounds: new Set() };
+    this.#states.set(connection, state);
+    return state;
   }
 
   /** Removes the mark of a connection for the limit `bound`, because this limit is no longer exceeded. */
   #unmark(connection: EdgeConnection, bound: ConnectionBound): void {
-    const { bounds, isInTotal, isInNetwork } = this.#excessOf(connection);
+    const { bounds, isInTotal, isInNetwork } = this.#stateOf(connection);
     bounds.delete(bound);
-    if (bounds.size === 0 && isInTotal && isInNetwork) this.#excess.delete(connection);
+    if (bounds.size === 0 && isInTotal && isInNetwork) this.#states.delete(connection);
   }
 }

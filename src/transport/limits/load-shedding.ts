@@ -37,7 +37,7 @@ export const FAIR_SHARE = 1 / 64;
  *   the most connections is the first.
  * - If `totalMax` is still exceeded, the newest of all connections are closed.
  */
-export function selectExcess<Connection extends NetworkMember>(
+export function connectionsToShed<Connection extends NetworkMember>(
   oldestFirst: Iterable<Connection>,
   { totalMax, perNetworkMax }: ConnectionMaxima,
 ): readonly ShedConnection<Connection>[] {
@@ -46,9 +46,9 @@ export function selectExcess<Connection extends NetworkMember>(
   const within = ranked.filter(({ rank }) => rank <= perNetworkMax);
   const kept = Math.max(Math.min(totalMax, within.length), 0);
   const fairMax = Math.ceil(totalMax * FAIR_SHARE);
-  const excess = ({ rank }: { rank: number }) => (rank > fairMax ? rank : 0);
-  // The sort is stable: connections with the same excess stay sorted by age. `slice` thus selects the newest of them.
-  const overTotal = kept < within.length ? within.toSorted((a, b) => excess(a) - excess(b)).slice(kept) : [];
+  const unfairRank = ({ rank }: { rank: number }) => (rank > fairMax ? rank : 0);
+  // The sort is stable: connections with the same unfair rank stay sorted by age. `slice` thus selects the newest of them.
+  const overTotal = kept < within.length ? within.toSorted((a, b) => unfairRank(a) - unfairRank(b)).slice(kept) : [];
   return [
     ...overNetwork.map(({ connection }) => ({ connection, bound: "network" }) as const),
     ...overTotal.map(({ connection }) => ({ connection, bound: "total" }) as const),

@@ -40,7 +40,7 @@ export class RequestGate {
   #held: Buffer = NO_BYTES;
   /** The bytes of `#held` before this position are parsed and can be forwarded. */
   #at = 0;
-  #state: "head" | "body" | "trailers" | "answer" | "cut" | "passthrough" | "closed" = "head";
+  #state: "head" | "body" | "trailers" | "answer" | "truncated" | "passthrough" | "closed" = "head";
   #method = "";
   /** The body of the current request: a parser for a chunked body, otherwise the number of bytes that have not arrived yet. */
   #body: ChunkedBody | number = 0;
@@ -57,11 +57,11 @@ export class RequestGate {
 
   /** Whether the client must be paused until the current response ends. */
   get isHolding(): boolean {
-    return this.#state === "cut" || (this.#state === "answer" && this.#held.byteLength > 0);
+    return this.#state === "truncated" || (this.#state === "answer" && this.#held.byteLength > 0);
   }
 
   push(bytes: Buffer): void {
-    if (this.#state === "closed" || this.#state === "cut") return;
+    if (this.#state === "closed" || this.#state === "truncated") return;
     this.#held = this.#held.byteLength === 0 ? bytes : Buffer.concat([this.#held, bytes]);
     this.#advance();
   }
@@ -69,7 +69,7 @@ export class RequestGate {
   /** Must be called when the response to the current request has ended. */
   answered(): void {
     this.#isAnswered = true;
-    if (this.#state === "cut") this.#close();
+    if (this.#state === "truncated") this.#close();
     if (this.#state !== "answer") return;
     this.#state = "head";
     this.#advance();
@@ -132,7 +132,7 @@ export class RequestGate {
   #takeBody(): boolean {
     if (this.#body instanceof ChunkedBody) {
       this.#at = this.#body.follow(this.#held, this.#at);
-      if (this.#body.state === "scattered") return this.#cut();
+      if (this.#body.state === "scattered") return this.#truncate();
       if (this.#body.state !== "trailers") return false;
       this.#forward();
       this.#state = "trailers";
@@ -171,10 +171,10 @@ export class RequestGate {
    * Truncates a body with too many chunks. Forwards the bytes before the first chunk over the maximum number, and discards all
    * later bytes of the connection.
    */
-  #cut(): false {
+  #truncate(): false {
     this.#forward();
     this.#held = NO_BYTES;
-    this.#state = "cut";
+    this.#state = "truncated";
     if (this.#isAnswered) this.#close();
     return false;
   }

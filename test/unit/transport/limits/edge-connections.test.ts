@@ -9,7 +9,7 @@ function processWith(initial: Parameters<typeof fakeProcess>[0]) {
   const connections = new EdgeConnections(fdTable, (address) => (address === "192.0.2.99" ? undefined : address));
   const shed = (bounds: { totalMax?: number; perNetworkMax?: number }) => {
     const reported: string[] = [];
-    connections.shedExcess({ ...ROOMY, ...bounds }, (network, bound) => reported.push(`${network} ${bound}`));
+    connections.shed({ ...ROOMY, ...bounds }, (network, bound) => reported.push(`${network} ${bound}`));
     return { reported, fds: shutDown.splice(0) };
   };
   return { files, connections, shed, state };

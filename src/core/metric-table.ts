@@ -42,7 +42,7 @@ export const METRICS = {
     "Bytes that wait to be written to a stream, as quantiles over all open streams. Quantile 1 is the stream with the most bytes.",
   ),
   sallyport_resumes_total: counter(
-    "Subscriptions that requested to resume, by outcome. `whole`: all missed events were sent. `resync`: events may be missing, and the client was told to fetch its state again.",
+    "Subscriptions that requested to resume, by outcome. `whole`: all missed events were sent. `resync`: events may be missing, and the client must fetch its state again.",
     "outcome",
   ),
   sallyport_history_events: gauge("Events in the replay buffers."),

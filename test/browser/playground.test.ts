@@ -116,7 +116,7 @@ describe.skipIf(NO_CHROMIUM !== undefined)(NO_CHROMIUM ?? "the playground in Chr
     await page.close();
   });
 
-  test("a browser that stores nothing can still log in, and is told what a reload does", async () => {
+  test("a browser that stores nothing can still log in, and the page says what a reload does", async () => {
     const context = await browser.newContext({ reducedMotion: "reduce" });
     await context.addInitScript(() => {
       IDBFactory.prototype.open = () => {

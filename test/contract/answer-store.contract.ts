@@ -166,7 +166,7 @@ export function answerStoreContract(factory: AnswerStoreFactory): void {
     );
 
     test(
-      "who takes over after a wait is told that it waited",
+      "a claim that follows a wait says that it waited",
       run(async (store) => {
         const claim = await first(store.claim());
         const waiting = [store.claim(), store.claim({}, { gateway: 1 })];

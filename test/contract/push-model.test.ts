@@ -88,7 +88,7 @@ async function feedOf(hub: Hub, open: (sink: PushFeedSink, state: PushState) => 
   };
   return {
     publish: pass,
-    // An event that breaks a rule. The private listener refuses such an event before, so the sink is told directly.
+    // An event that breaks a rule. The private listener refuses such an event before, so the test calls the sink.
     async lose(audience) {
       if (source instanceof HttpSource) sink.lost(audience);
       else await pass({ ...audience, ...INVALID });

@@ -17,7 +17,7 @@ const SETTINGS: Partial<Config> = { "session_cache.ttl_ms": 0, "backend.timeout_
 let world: World;
 let device: Device;
 beforeEach(async () => {
-  told = "";
+  errorTexts = "";
   world = await openWorld(SETTINGS);
   device = await world.login();
 });
@@ -41,8 +41,8 @@ function linesOf(level: string): Line[] {
   return logLines().filter((line) => line.level === level && line.msg.startsWith("backend calls"));
 }
 
-/** Everything that clients were told about failed calls. */
-let told = "";
+/** The errors of failed calls, as clients got them. */
+let errorTexts = "";
 
 async function command(): Promise<string> {
   const client = createClient(Gateway, world.transport(VARIANTS[0] ?? expect.unreachable()));
@@ -50,7 +50,7 @@ async function command(): Promise<string> {
   return client.executeCommand(request).then(
     ({ envelope }) => envelope?.resultCode ?? "",
     (error) => {
-      told += error instanceof ConnectError ? `${error.message} ${JSON.stringify(error.details)}` : String(error);
+      errorTexts += error instanceof ConnectError ? `${error.message} ${JSON.stringify(error.details)}` : String(error);
       return reasonOf(error) ?? "";
     },
   );
@@ -62,7 +62,7 @@ async function sendCode(): Promise<string> {
   const answer = await fetch(`${world.gateway.edgeUrl}${SEND}`, { method: "POST", headers, body });
   if (answer.ok) return "ok";
   const text = await answer.text();
-  told += text;
+  errorTexts += text;
   return (JSON.parse(text) as { code: string }).code;
 }
 
@@ -96,8 +96,8 @@ describe.each(CALLS)("%s", (calls, pathOf, call) => {
     // The line of each failed call names the address too.
     const causes = logLines().flatMap(({ msg, cause }) => (msg === "backend calls failing" ? [] : (cause ?? [])));
     expect(causes.filter((cause) => cause.includes(`upstream backend, ${address}: ${kind}`))).toHaveLength(5);
-    expect(told).not.toBe("");
-    expect(told).not.toMatch(/upstream|127\.0\.0\.1/);
+    expect(errorTexts).not.toBe("");
+    expect(errorTexts).not.toMatch(/upstream|127\.0\.0\.1/);
     expect(linesOf("info")).toMatchObject([{ msg: "backend calls recovered", calls }]);
   });
 });

@@ -36,7 +36,7 @@ for (const [kind, missing] of KINDS) {
     const executionsOf = (key: string) => keeping.executed.filter((headers) => headers.get("idempotency-key") === key).length;
 
     test.each(VARIANTS)(
-      "$name: a newly signed repeat gets the answer, signed anew and marked, at every gateway",
+      "$name: a newly signed repeat gets the answer, newly signed and marked, at every gateway",
       async (variant) => {
         const idempotencyKey = newKey();
         const firstAnswer = await attempt({ idempotencyKey, payload: '{"n":1}' }, variant);

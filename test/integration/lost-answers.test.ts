@@ -8,7 +8,7 @@ import { NO_REDIS } from "../support/redis.ts";
 import { seeded } from "../support/seeded.ts";
 import type { Device } from "../support/world.ts";
 
-/** A thousand commands through a proxy that loses 30 % of the answers, signed anew until their answer arrives. */
+/** A thousand commands through a proxy that loses 30 % of the answers, signed again until their answer arrives. */
 
 const COMMANDS = 1000;
 const LOSS_RATE = 0.3;

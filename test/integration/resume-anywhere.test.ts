@@ -178,7 +178,7 @@ describe("a gateway with a checkpoint file", () => {
     await receives(after, [51]);
   });
 
-  test("without the file, or with the file of another feed, a client of before the restart is told to resync", async () => {
+  test("without the file, or with the file of another feed, a client of before the restart gets a resync", async () => {
     const fixture = await Fixture.open();
     const settings = { "history.checkpoint_file": fixture.checkpointFile };
     const first = await fixture.start(settings);

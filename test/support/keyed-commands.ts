@@ -15,7 +15,7 @@ export interface KeyedCommand {
   readonly requestId?: string;
 }
 
-/** A command with an idempotency key, signed anew at each call. */
+/** A command with an idempotency key, newly signed at each call. */
 export async function signKeyed(device: Device, command: KeyedCommand) {
   const { messageType, payload = "", idempotencyKey = "", timestampMs = Date.now(), requestId = Bun.randomUUIDv7() } = command;
   const payloadBytes = new TextEncoder().encode(payload);

@@ -1,4 +1,4 @@
-"""Writes ed25519.json anew, always the same: `python3 ed25519.py > ed25519.json`. Needs the package `cryptography`.
+"""Writes ed25519.json, always the same bytes: `python3 ed25519.py > ed25519.json`. Needs the package `cryptography`.
 
 Signatures of all the kinds by which verifiers are known to differ. The arithmetic here is RFC 8032's own (5.1), so that it does not
 share a fault with what is tested; valid signatures are those of `cryptography` (OpenSSL).

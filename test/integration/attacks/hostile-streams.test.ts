@@ -334,7 +334,7 @@ describe("withheld", () => {
     await fixture.arrived(listening);
   }, 30_000);
 
-  test("the event gateway.resync: the app is told nevertheless", async () => {
+  test("the event gateway.resync: the app gets a resync nevertheless", async () => {
     const fixture = await Fixture.open();
     const { proxy } = fixture;
     proxy.hostility.frames = (frame, event) => (isType(event, "gateway.resync") ? [] : [frame]);

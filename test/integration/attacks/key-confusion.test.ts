@@ -15,7 +15,7 @@ import { VARIANTS } from "../../support/variants.ts";
 import { openWorld, type World, withWorld } from "../../support/world.ts";
 import { ES256_KEYS_REFUSED } from "../../unit/crypto/golden-vectors.ts";
 
-/** Confusion of the two algorithms of device keys: by signatures, by keys, by names, and by whoever chooses the algorithm. */
+/** Confusion of the two algorithms of device keys: by signatures, by keys, by names, and by the choice of the algorithm. */
 
 const EMPTY = new Uint8Array(0);
 const PROFILE = "/api/v1/user/profile";

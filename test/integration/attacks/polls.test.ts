@@ -73,17 +73,17 @@ test("the ids of another user's events give none of that user's events", async (
   const [victim, attacker] = [await world.login(), await world.login()];
   const poller = new Poller(world.transport(anyVariant), victim);
   const [start] = await poller.poll({ wait_ms: 0 });
-  for (let n = 0; n < 3; n++) await world.push({ user_id: victim.userId, event_type: "secret.told", payload: { n } });
+  for (let n = 0; n < 3; n++) await world.push({ user_id: victim.userId, event_type: "secret.sent", payload: { n } });
   await world.push({ user_id: attacker.userId, event_type: "own.event", payload: {} });
   const events = await poller.poll();
-  expect(typesOf(events)).toContain("secret.told");
+  expect(typesOf(events)).toContain("secret.sent");
   for (const { envelope } of [start, ...events].flatMap((event) => event ?? [])) {
     const stolen = await fetchWith(attacker, JSON.stringify({ resume_after: envelope?.eventId, wait_ms: 0 }));
-    expect(typesOf(stolen.events)).not.toContain("secret.told");
+    expect(typesOf(stolen.events)).not.toContain("secret.sent");
     for (const event of stolen.events)
       expect(event.envelope?.audience).toMatch(new RegExp(`${attacker.deviceSessionId}|${attacker.userId}`));
     // An id of a backend event belongs to its user alone; an id of the gateway's own events names a position of the push feed.
-    if (envelope?.eventType === "secret.told") expect(payloadOf(stolen.events[0])).toMatchObject({ resumed: false });
+    if (envelope?.eventType === "secret.sent") expect(payloadOf(stolen.events[0])).toMatchObject({ resumed: false });
   }
 });
 

@@ -136,7 +136,7 @@ describe("a caller with the token", () => {
     expect(await published()).toBe(before);
   });
 
-  test("is refused above its rate, and told when to come back", async () => {
+  test("is refused above its rate, with a Retry-After", async () => {
     const event = { user_id: "u", event_type: "a.b" };
     const batch = { events: Array.from({ length: 1000 }, () => event) };
     const answers = await Promise.all(Array.from({ length: 6 }, () => world.call("/publish", batch)));

@@ -214,7 +214,7 @@ test("the push service gets the token of backend.token_file", async () => {
 });
 
 describe("addresses", () => {
-  test("a refused connection, an unknown host and swapped ports are told apart", async () => {
+  test("a refused connection, an unknown host and swapped ports have different lines", async () => {
     const refused = await probe({ "backend.url": "http://127.0.0.1:1", "push.url": "http://no-such-host.invalid" });
     expect(refused.of("backend.url")).toEqual([
       "error    backend.url: http://127.0.0.1:1: no server listens there (ECONNREFUSED); start it, or correct backend.url",

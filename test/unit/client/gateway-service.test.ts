@@ -5,13 +5,13 @@ import { Gateway } from "../../../src/gen/sallyport/v1/gateway_pb.ts";
 
 /** The descriptors of the client's table, compared with those of the generated code. */
 
-/** What an object says, without functions, links to other descriptors and the messages of the descriptor file. */
-function told(described: object): Record<string, unknown> {
+/** The properties of a descriptor without functions, links to other descriptors and the messages of the descriptor file. */
+function propertiesOf(described: object): Record<string, unknown> {
   const linked = new Set(["proto", "parent", "file", "fields", "field", "members", "methods", "method", "input", "output"]);
-  const told = Object.entries(described).filter(([name, value]) => {
+  const kept = Object.entries(described).filter(([name, value]) => {
     return !linked.has(name) && typeof value !== "function" && value !== undefined;
   });
-  return Object.fromEntries(told.map(([name, value]) => [name, name === "message" ? value.typeName : value]));
+  return Object.fromEntries(kept.map(([name, value]) => [name, name === "message" ? value.typeName : value]));
 }
 
 function messagesOf({ methods }: { readonly methods: readonly { input: DescMessage; output: DescMessage }[] }): DescMessage[] {
@@ -31,11 +31,11 @@ const pairs = messagesOf(Gateway).map((generated) => {
 });
 
 test("the service and its methods are those of the generated code", () => {
-  expect(told(gatewayService)).toEqual(told({ ...Gateway, file: undefined }));
+  expect(propertiesOf(gatewayService)).toEqual(propertiesOf({ ...Gateway, file: undefined }));
   expect(Object.keys(gatewayService.method)).toEqual(Object.keys(Gateway.method));
   for (const [at, method] of Gateway.methods.entries()) {
     const own = gatewayService.methods[at];
-    expect(told(own ?? {})).toEqual(told(method));
+    expect(propertiesOf(own ?? {})).toEqual(propertiesOf(method));
     expect(own?.parent.typeName).toBe(method.parent.typeName);
     expect([own?.input.typeName, own?.output.typeName]).toEqual([method.input.typeName, method.output.typeName]);
     expect(String(own)).toBe(String(method));
@@ -44,9 +44,9 @@ test("the service and its methods are those of the generated code", () => {
 
 describe.each(pairs)("$name", ({ own, generated }) => {
   test("has the fields of the generated code", () => {
-    expect(told(own)).toEqual(told(generated));
+    expect(propertiesOf(own)).toEqual(propertiesOf(generated));
     expect(own.file.edition).toBe(generated.file.edition);
-    expect(own.fields.map(told)).toEqual(generated.fields.map(told));
+    expect(own.fields.map(propertiesOf)).toEqual(generated.fields.map(propertiesOf));
     expect(Object.keys(own.field)).toEqual(Object.keys(generated.field));
     expect(own.members).toEqual(own.fields);
     const defaults = (fields: readonly DescField[]) =>

@@ -37,7 +37,7 @@ const place = (client: SallyportClient, options: ExecuteOptions = {}) =>
   client.execute("order.place", { n: 1 }, { idempotencyKey: KEY, ...options });
 
 describe("a command with an idempotency key", () => {
-  test("whose answers are lost is signed anew with the same key until its answer arrives", async () => {
+  test("whose answers are lost is signed again with the same key until its answer arrives", async () => {
     const { client, attempts } = flaky(rejecting(lost()), 3);
     expect((await place(client)).payload).toBe("done");
     const envelopes = attempts.map(envelopeOf);

@@ -9,7 +9,7 @@ import { requestWithHeaders } from "./support/request-with-headers.ts";
 const NOTHING = { header: undefined, trailer: undefined, encoding: undefined };
 const TRAILER_FLAG = 0x80;
 
-/** The padded pieces of a text, decoded. Each must be a whole frame. A frame without padding cannot be told from the next. */
+/** The padded pieces of a text, decoded. Each must be a whole frame. A frame without padding cannot be distinguished from the next. */
 function framesOf(body: Uint8Array): { readonly flags: number; readonly message: Buffer }[] {
   const pieces =
     Buffer.from(body)

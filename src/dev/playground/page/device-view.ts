@@ -22,7 +22,7 @@ export class DeviceView {
       h("div", { class: "head" }, h("h2", { id: "device-title" }, "This device"), this.#logOut),
       facts([
         ["Session", mono(deviceSessionId)],
-        ["User", userId === undefined ? "told by the first event" : mono(userId)],
+        ["User", userId === undefined ? "known from the first event on" : mono(userId)],
         [
           "Key",
           deviceKey.algorithm === "ES256" ? "P-256, private half not exportable" : "Ed25519, private half not exportable",

@@ -64,7 +64,7 @@ describe.each<PushProtocol>(["grpc", "connect", "grpc-web"])("push.protocol = %s
   });
 });
 
-test("a refused token is told from a missing one", async () => {
+test("a refused token is distinguished from a missing one", async () => {
   const port = await start("h2c", { status: 401, headers: {}, body: "" });
   expect(await hintFor(`http://127.0.0.1:${port}`, "grpc", "hunter2")).toBe(
     "the backend refuses the gateway's token; compare backend.token or backend.token_file with what the backend expects",

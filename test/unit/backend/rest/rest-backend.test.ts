@@ -16,7 +16,8 @@ const never = new AbortController().signal;
 const ROUTES: RouteEntry[] = [
   { message_type: "profile.get", method: "GET", path: "/api/v1/user/profile" },
   { message_type: "message.send", method: "POST", path: "/api/v1/user/rooms/{room_id}/messages" },
-  { message_type: "message.post", method: "POST", path: "/api/v1/user/messages", timeout_ms: 60 },
+  { message_type: "message.post", method: "POST", path: "/api/v1/user/messages" },
+  { message_type: "message.hurried", method: "POST", path: "/api/v1/user/messages", timeout_ms: 60 },
 ];
 
 function backend(url: string, options: Options = {}) {
@@ -328,7 +329,7 @@ describe("a backend that misbehaves", () => {
 
   test("a backend that hangs before or within the body fails the call at the route's timeout", async () => {
     await using silent = await rawServer(() => {});
-    const message = { messageType: "message.post" };
+    const message = { messageType: "message.hurried" };
     expect((await refusalOf(backend(silent.url).execute(command(message), never))).reason).toBe("BACKEND_TIMEOUT");
     await using stalling = await rawServer((socket) => {
       socket.write("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 10\r\n\r\n{");
@@ -414,7 +415,7 @@ describe("a backend that hangs on many commands", () => {
   test("receives at most callsMax concurrent calls; the others wait until their timeout", async () => {
     await using hanging = await rawServer(() => {});
     const rest = backend(hanging.url, { callsMax: 4 });
-    const calls = Array.from({ length: 12 }, () => refusalOf(rest.execute(command({ messageType: "message.post" }), never)));
+    const calls = Array.from({ length: 12 }, () => refusalOf(rest.execute(command({ messageType: "message.hurried" }), never)));
     expect((await Promise.all(calls)).every((refusal) => refusal.reason === "BACKEND_TIMEOUT")).toBe(true);
     expect(hanging.connections()).toBeLessThanOrEqual(8);
   });

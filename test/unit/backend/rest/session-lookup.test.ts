@@ -43,7 +43,12 @@ const key: VerifyingKey = { verify: () => true };
 
 const PATH = "/api/v1/internal/sessions/{device_session_id}";
 
-function source(url = server.url.href, metrics = new RecordingMetrics(), path = PATH): BackendSessionSource {
+function source(
+  url = server.url.href,
+  metrics = new RecordingMetrics(),
+  path = PATH,
+  timeoutMs = 5000,
+): BackendSessionSource {
   const toKey = (algorithm: DeviceKeyAlgorithm, raw: Uint8Array) => {
     seenKey = [algorithm, raw];
     return raw.at(-1) === NOT_A_KEY ? undefined : key;
@@ -51,7 +56,7 @@ function source(url = server.url.href, metrics = new RecordingMetrics(), path = 
   return new BackendSessionSource({
     upstreams: upstreamAt(url, "s3cret"),
     path: new PathPattern(path),
-    timeoutMs: 100,
+    timeoutMs,
     toKey,
     metrics,
   });
@@ -189,7 +194,7 @@ for (const [name, respond] of WRONG) {
 test("an unreachable or silent backend is SESSION_LOOKUP_UNAVAILABLE", async () => {
   await using silent = await rawServer(() => {});
   const metrics = new RecordingMetrics();
-  expect(await reasonOf(source(silent.url, metrics).lookUp("s1"))).toBe("SESSION_LOOKUP_UNAVAILABLE");
+  expect(await reasonOf(source(silent.url, metrics, PATH, 100).lookUp("s1"))).toBe("SESSION_LOOKUP_UNAVAILABLE");
   expect(await reasonOf(source("http://127.0.0.1:1", metrics).lookUp("s1"))).toBe("SESSION_LOOKUP_UNAVAILABLE");
   expect(metrics.values.get('sallyport_session_lookups_total{outcome="unavailable"}')).toBe(2);
 });

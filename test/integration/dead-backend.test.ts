@@ -12,7 +12,7 @@ import { type Device, openWorld, type World } from "../support/world.ts";
 
 const PROFILE_PATH = "/api/v1/user/profile";
 const SEND = "/api/v1/public/auth/send-email-code";
-const SETTINGS: Partial<Config> = { "session_cache.ttl_ms": 0, "backend.timeout_ms": 200, "backend.session_timeout_ms": 200 };
+const SETTINGS: Partial<Config> = { "session_cache.ttl_ms": 0, "backend.timeout_ms": 500, "backend.session_timeout_ms": 500 };
 
 let world: World;
 let device: Device;

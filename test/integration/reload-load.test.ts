@@ -23,7 +23,7 @@ type Change = Readonly<Partial<Record<ConfigKey, string>>>;
 const CHANGES: readonly ((n: number) => Change)[] = [
   (n) => ({
     routes: JSON.stringify([
-      { ...PROFILE, timeout_ms: 5000 + n },
+      { ...PROFILE, timeout_ms: 20_000 + n },
       { ...PROFILE, message_type: `extra.n${n}` },
     ]),
   }),
@@ -34,7 +34,7 @@ const CHANGES: readonly ((n: number) => Change)[] = [
   }),
   (n) => ({ public_routes: JSON.stringify([{ method: "GET", path: `/v1/n${n}`, class: "public_misc" }]) }),
   (n) => ({ "limits.payload_bytes_max": String(100_000 + n), "streams.total_max": String(50_000 + n) }),
-  (n) => ({ "backend.timeout_ms": String(4000 + n), "backend.requests_max": String(100 + n), "backend.token": `t0ken${n}` }),
+  (n) => ({ "backend.timeout_ms": String(20_000 + n), "backend.requests_max": String(100 + n), "backend.token": `t0ken${n}` }),
   (n) => ({ "log.level": n % 2 === 0 ? "info" : "debug", "shutdown.spread_ms": String(100 + n) }),
 ];
 

@@ -36,9 +36,6 @@ function setMigration(value: string | undefined): string | undefined {
 /** Whether a log line tells of a refusal that is not part of an upgrade. */
 const isRefused = ({ reason }: { readonly [field: string]: unknown }) => reason !== undefined && reason !== "SHUTTING_DOWN";
 
-/** The backend is in the process of the test, which can be slow on a busy machine. */
-const PATIENT = { "backend.timeout_ms": "20000", "backend.session_timeout_ms": "20000" };
-
 describe.skipIf(SKIPPED !== undefined)(SKIPPED ?? `${UPGRADES} upgrades under load`, () => {
   beforeAll(() => void setMigration("1"));
   afterAll(() => void setMigration(before));
@@ -51,7 +48,7 @@ describe.skipIf(SKIPPED !== undefined)(SKIPPED ?? `${UPGRADES} upgrades under lo
   ])(
     "$name",
     async ({ settings, areWorkers = false }) => {
-      const gateway = await UpgradableGateway.start({ ...PATIENT, ...settings, "shutdown.spread_ms": SPREAD_MS });
+      const gateway = await UpgradableGateway.start({ ...settings, "shutdown.spread_ms": SPREAD_MS });
       const device = await gateway.login();
       const { edgeUrl, grpcUrl } = gateway;
       const open = () => createConnectTransport({ baseUrl: edgeUrl, httpVersion: "1.1" });

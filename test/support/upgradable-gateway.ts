@@ -18,6 +18,9 @@ const ROUTES = [
   { message_type: "chat.message.send", method: "POST", path: "/api/v1/user/rooms/{room_id}/messages", keep_answer_ms: 600_000 },
 ];
 
+/** The backend is in the process of the test, which can be slow on a loaded machine. */
+const PATIENT = { "backend.timeout_ms": "20000", "backend.session_timeout_ms": "20000" };
+
 type Settings = Readonly<Partial<Record<ConfigKey, string>>>;
 
 export interface UpgradableOptions {
@@ -90,6 +93,7 @@ export class UpgradableGateway {
       ...{ "edge.listen": "127.0.0.1:0", "grpc.listen": "127.0.0.1:0", "admin.listen": "127.0.0.1:0" },
       ...{ "backend.url": faults.url, "push.url": backend.pushUrl },
       ...ROOMY_BUDGETS,
+      ...PATIENT,
       ...{ "streams.per_session_max": "1000", "streams.per_user_max": "1000", "streams.per_network_max": "10000" },
       ...{ "keys.current": Buffer.alloc(32, 1).toString("base64"), "shutdown.drain_ms": "0", "shutdown.spread_ms": "300" },
       routes: JSON.stringify(ROUTES),

@@ -90,7 +90,7 @@ for (const kind of [...BALANCERS, TCP_BALANCER]) {
     beforeAll(async () => {
       site = await Site.open(kind);
       device = await site.login();
-    }, 30_000);
+    }, 60_000);
     afterAll(() => site.close(), 30_000);
 
     test.each(PROTOCOLS)("%s: a command is answered", async (protocol) => {

@@ -33,7 +33,7 @@ const TIMEOUT_MS = MINUTES * 60_000 + 120_000;
 let gateways: Gateways;
 beforeAll(async () => {
   gateways = await startGateways();
-}, 30_000);
+}, 60_000);
 afterAll(() => gateways.stop());
 
 const RECIPES = everyRecipe();

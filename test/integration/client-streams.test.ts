@@ -130,7 +130,7 @@ test("a stream that a proxy buffers is replaced by long polls, without a lost ev
   for (let n = 0; n < 20; n++) await sender.send(n % 4);
   await until(() => reader.received.length >= sender.sent, "all events");
   expect(reader.received).toEqual(sender.all);
-}, 30_000);
+}, 60_000);
 
 test("a stream that worked is resumed by long polls when a proxy starts to buffer", async () => {
   const fixture = await open();
@@ -144,7 +144,7 @@ test("a stream that worked is resumed by long polls when a proxy starts to buffe
   await until(() => reader.received.length >= sender.sent, "all events", 15_000);
   expect(reader.received).toEqual(sender.all);
   expect(reader.subscription.transport).toBe("poll");
-}, 30_000);
+}, 60_000);
 
 describe.skipIf(NO_NGINX !== undefined)(NO_NGINX ?? "through an nginx that buffers and compresses", () => {
   test.each([
@@ -169,7 +169,7 @@ describe.skipIf(NO_NGINX !== undefined)(NO_NGINX ?? "through an nginx that buffe
       await until(() => reader.received.length >= sender.sent, "all events", 15_000);
       expect(reader.received).toEqual(sender.all);
     },
-    30_000,
+    60_000,
   );
 });
 
@@ -241,7 +241,7 @@ test("a revoked session ends the subscription, after the events before it", asyn
   expect(reader.received).toEqual(sender.all);
   expect(reader.error).toMatchObject({ reason: "SESSION_REVOKED" });
   expect(reader.subscription.state).toBe("ended");
-}, 30_000);
+}, 60_000);
 
 test("many listeners of one client share one stream", async () => {
   const fixture = await open();
@@ -257,4 +257,4 @@ test("many listeners of one client share one stream", async () => {
   }
   for (const { subscription } of readers) subscription.close();
   await until(async () => (await metric(fixture.world.gateway, "sallyport_streams")) === 0, "the stream to close");
-}, 30_000);
+}, 60_000);

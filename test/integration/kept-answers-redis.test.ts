@@ -131,7 +131,7 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "answers kept in Redis", () 
     expect(answers.filter(({ replayed }) => replayed === null)).toHaveLength(1);
     expect(keeping.executed).toHaveLength(2);
     never.resolve(Response.json({}));
-  }, 20_000);
+  }, 60_000);
 
   test("the first and a repeat cost four and three round trips; every key has a time to live", async () => {
     await attempt({ idempotencyKey: "key-warm-up" });

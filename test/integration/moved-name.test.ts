@@ -83,7 +83,7 @@ describe.skipIf(NO_MOVING_NAME !== undefined)(NO_MOVING_NAME ?? "a name that mov
     await Promise.all([rest.stop(true), push.kill()]);
     await until(async () => (await gateway.sendCode()).includes(`at-${NEW}`), "a call to reach the new backend", SOON_MS);
     await until(() => newPush.subscriptions.length > 0, "the push feed to connect to the new backend", SOON_MS);
-  }, 30_000);
+  }, 60_000);
 
   test.skipIf(NO_REDIS !== undefined)(
     NO_REDIS ?? "of Redis: the gateway connects to the new address within two seconds, and logs no wrong advice",
@@ -103,7 +103,7 @@ describe.skipIf(NO_MOVING_NAME !== undefined)(NO_MOVING_NAME ?? "a name that mov
       await until(() => connections() === 6, "each process to use the new Redis", SOON_MS);
       expect(gateway.logged()).not.toContain("is it Redis?");
     },
-    30_000,
+    60_000,
   );
 
   /** The workaround, src/transport/linux/dns-cache.ts, can be deleted when this test fails. */

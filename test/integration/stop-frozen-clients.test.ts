@@ -69,7 +69,7 @@ describe.each([
     for (const connection of http2) connection.destroy();
     clients.close();
     await world.close();
-  }, 30_000);
+  }, 60_000);
 
   test("a stop is not delayed by frozen connections in any state", async () => {
     const world = await openSetup(setup);
@@ -93,7 +93,7 @@ describe.each([
     edge.close();
     grpc.close();
     await world.close();
-  }, 30_000);
+  }, 60_000);
 });
 
 const skipped = NO_NGINX === undefined ? "" : ` (skipped: ${NO_NGINX})`;
@@ -118,7 +118,7 @@ describe.skipIf(NO_NGINX !== undefined)(`behind nginx, over TLS with keepalive${
       await nginx.stop();
       await world.close();
     },
-    30_000,
+    60_000,
   );
 
   test("clients that subscribe again after SHUTTING_DOWN do not delay the stop", async () => {

@@ -67,7 +67,7 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "an upgrade fails, and the
     await gateway.configure({ "backend.timeout_ms": "5000", "limits.payload_bytes_max": "262144" });
     expect((await gateway.upgrade()).code).toBe(0);
     await expectServing(gateway);
-  }, 30_000);
+  }, 60_000);
 
   test("if the new process is not ready in time: the problem is what it waits for", async () => {
     const gateway = await start({ "upgrade.timeout_ms": "1500" });
@@ -76,7 +76,7 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "an upgrade fails, and the
     expect(code).toBe(1);
     expect(err).toContain("the new process was not ready after 1500 ms: the push feed has not come up yet");
     await expectServing(gateway);
-  }, 30_000);
+  }, 60_000);
 
   test("if the new executable is killed or is not there: the problem has the signal and its last words", async () => {
     const gateway = await start();
@@ -90,14 +90,14 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "an upgrade fails, and the
     const { code, err } = await gateway.upgrade();
     expect({ code, err }).toEqual({ code: 1, err: expect.stringContaining("ENOENT") });
     await expectServing(gateway);
-  }, 30_000);
+  }, 60_000);
 
   test("if the new executable does not take part: it is ended", async () => {
     const gateway = await start({ "upgrade.timeout_ms": "1000" });
     replaceExecutable(gateway, "exec sleep 60");
     expect((await gateway.upgrade()).err).toContain("the new process was not ready after 1000 ms");
     await expectServing(gateway);
-  }, 30_000);
+  }, 60_000);
 
   test("if it would use other stores", async () => {
     const gateway = await start();
@@ -107,7 +107,7 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "an upgrade fails, and the
     await gateway.configure({ "stores.kind": "redis", "stores.redis.url": "redis://127.0.0.1:1" });
     expect((await gateway.upgrade()).err).toContain(refused("stores.kind was changed"));
     await expectServing(gateway);
-  }, 30_000);
+  }, 60_000);
 
   test.skipIf(NO_REDIS !== undefined)(
     `if it would use another Redis or prefix; no password is shown${NO_REDIS === undefined ? "" : ` (skipped: ${NO_REDIS})`}`,
@@ -139,7 +139,7 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "an upgrade fails, and the
       expect(kind === "memory" ? 0 : statSync(file).ino).toBe(before);
       await expectServing(gateway);
     },
-    30_000,
+    60_000,
   );
 });
 
@@ -158,7 +158,7 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "an upgrade is refused", (
     expect(await gateway.firstExited).toBe(0);
     const [{ successor_pid } = expect.unreachable()] = gateway.lines("upgrade started");
     await until(() => hasEnded(Number(successor_pid)), "the end of the new process");
-  }, 30_000);
+  }, 60_000);
 
   test("while the old process drains; a revocation meanwhile reaches the streams of both processes", async () => {
     const gateway = await start({ "shutdown.spread_ms": "5000" });
@@ -178,7 +178,7 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "an upgrade is refused", (
     const last = streams.at(-1) ?? expect.unreachable();
     await until(() => fresh.ended !== undefined && last.ended !== undefined, "the streams to end");
     expect([fresh.ended, last.ended]).toEqual(["SESSION_REVOKED", "SESSION_REVOKED"]);
-  }, 30_000);
+  }, 60_000);
 
   test("for a web page and for a request without JSON", async () => {
     const gateway = await start();
@@ -188,7 +188,7 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "an upgrade is refused", (
     expect((await ask({ "content-type": "application/json", origin: "https://evil.example" })).status).toBe(403);
     expect((await fetch(`${gateway.adminUrl}/upgrade`)).status).toBe(405);
     expect(gateway.lines("upgrade started")).toEqual([]);
-  }, 30_000);
+  }, 60_000);
 
   test("for a gateway that is not there, and for a wrong command line", async () => {
     const run = async (...args: string[]) => {
@@ -220,5 +220,5 @@ test.skipIf(NOT_LINUX !== undefined)(
       if (round === 0) await gateway.upgraded();
     }
   },
-  40_000,
+  60_000,
 );

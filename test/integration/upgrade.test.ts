@@ -150,7 +150,7 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "an upgrade", () => {
         expect((await ask(await signKeyed(device, { ...MESSAGE, idempotencyKey: "order-in-flight" }))).replayed).toBe("true");
         resumed.leave();
       },
-      40_000,
+      60_000,
     );
   }
 
@@ -167,7 +167,7 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "an upgrade", () => {
     gateway.signal("SIGUSR2");
     await until(() => gateway.lines("predecessor ended").length === 1, "the upgrade", WAIT_MS_MAX);
     expect(await profile()).toStartWith("ok ");
-  }, 40_000);
+  }, 60_000);
 });
 
 /** A backend that answers the message when the test wants it. */

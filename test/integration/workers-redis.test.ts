@@ -113,5 +113,5 @@ describe.skipIf(NOT_HERE !== undefined)(NOT_HERE ?? "two gateways with two worke
       count(await Promise.all(Array.from({ length: 8 }, async (_, at) => send(at, await read(device)))), "ok") === 8;
     await until(isServed, "all workers to serve again", 15_000);
     expect(count(await Promise.all(requests.map((request, at) => send(at, request))), "ok")).toBe(0);
-  }, 40_000);
+  }, 60_000);
 });

@@ -245,7 +245,7 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "with three workers", () =
     await until(() => cut().length === before, "the end of its streams");
     await until(async () => (await readyz()).startsWith('{"status":"ready"'), "another worker", WAIT_MS_MAX);
     for (const { lastId } of cut()) expect(isResumed(await fixture.subscribe(device, lastId))).toBe(true);
-  }, 40_000);
+  }, 60_000);
 
   test("a stop ends every stream with SHUTTING_DOWN, and leaves no process", async () => {
     const fixture = await Fixture.open();

@@ -133,7 +133,7 @@ describe.skipIf(!IS_ASKED)(IS_ASKED ? NAME : `${NAME} (skipped: set PACKAGE=1; i
         }
         process.stdout.write(`${bundler}: page.js has ${await gzipBytes(join(folder, "page.js"))} bytes gzipped\n`);
       },
-      30_000,
+      60_000,
     );
 
     test("the whole client without noble has at most 36 KB gzipped", async () => {

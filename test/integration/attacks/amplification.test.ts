@@ -14,7 +14,7 @@ const GENEROUS_MICROS = 10_000;
 let gateways: Gateways;
 beforeAll(async () => {
   gateways = await startGateways();
-}, 30_000);
+}, 60_000);
 afterAll(() => gateways.stop());
 
 /** One call per kind of message. The other calls use the same decoders. */

@@ -133,5 +133,5 @@ test.each(OVER_HTTP2)(
     expect(check.status).toBe(Status.SERVING);
     for (const stream of [honest, ...attack]) stream.leave();
   },
-  30_000,
+  60_000,
 );

@@ -142,7 +142,7 @@ describe("replays", () => {
       for (const { eventId } of listening.events) ids.add(eventId);
     }
     expect(proxy.calls.filter((call) => call === "SubscribeEvents").length).toBeGreaterThan(3);
-  }, 30_000);
+  }, 60_000);
 
   test("the first event of another stream of the session starts nothing again", async () => {
     const fixture = await Fixture.open();
@@ -183,7 +183,7 @@ describe("replays", () => {
     await fixture.send(2);
     await until(() => restarted.numbers.length >= 4, "the new events", 10_000);
     expect(restarted.numbers).toEqual([5, 6, 7, 8]);
-  }, 30_000);
+  }, 60_000);
 
   test("a whole earlier stream played again is not trusted", async () => {
     const fixture = await Fixture.open();
@@ -243,7 +243,7 @@ describe("swaps", () => {
       await fixture.arrived(listening);
       await spy.return();
     },
-    20_000,
+    60_000,
   );
 
   test("keys of another gateway, and no keys at all: nothing is delivered; with the right keys, everything is", async () => {
@@ -272,7 +272,7 @@ describe("swaps", () => {
     await listening.isLive();
     await fixture.send(3);
     await fixture.arrived(listening);
-  }, 30_000);
+  }, 60_000);
 
   test("a forged key set is refused by pinned key ids", async () => {
     const fixture = await Fixture.open();
@@ -292,7 +292,7 @@ describe("swaps", () => {
     await listening.isLive();
     await fixture.send(3);
     await fixture.arrived(listening);
-  }, 20_000);
+  }, 60_000);
 });
 
 describe("withheld", () => {
@@ -307,7 +307,7 @@ describe("withheld", () => {
     await until(() => listening.subscription.state !== "live", "the silence to be noticed", 10_000);
     proxy.hostility.frames = undefined;
     await fixture.arrived(listening);
-  }, 30_000);
+  }, 60_000);
 
   test("the heartbeats alone: the client reconnects again and again, and nothing is lost or doubled", async () => {
     const fixture = await Fixture.open();
@@ -318,7 +318,7 @@ describe("withheld", () => {
     await until(() => streams() >= 3, "the client to reconnect", 15_000);
     await fixture.send(5);
     await fixture.arrived(listening);
-  }, 30_000);
+  }, 60_000);
 
   test("the heartbeats, and old ones sent instead", async () => {
     const fixture = await Fixture.open();
@@ -332,7 +332,7 @@ describe("withheld", () => {
     await listening.isLive();
     await fixture.send(2);
     await fixture.arrived(listening);
-  }, 30_000);
+  }, 60_000);
 
   test("the event gateway.resync: the app gets a resync nevertheless", async () => {
     const fixture = await Fixture.open();
@@ -366,7 +366,7 @@ describe("forged", () => {
       await fixture.arrived(listening);
       expect(listening.errors.length).toBe(2);
     },
-    20_000,
+    60_000,
   );
 
   test("SESSION_REVOKED in the middle of a stream: the stream resumes", async () => {
@@ -382,7 +382,7 @@ describe("forged", () => {
       await listening.isLive();
     }
     expect(listening.subscription.state).toBe("live");
-  }, 20_000);
+  }, 60_000);
 
   test("SESSION_REVOKED for ever: the subscription ends with an error, and a new one works when the attack is over", async () => {
     const fixture = await Fixture.open();
@@ -396,7 +396,7 @@ describe("forged", () => {
     const listening = await fixture.listen({}, client);
     await fixture.send(2);
     await fixture.arrived(listening);
-  }, 20_000);
+  }, 60_000);
 
   test("delays of RetryInfo that are negative or zero cause no flood of requests", async () => {
     const fixture = await Fixture.open();
@@ -427,7 +427,7 @@ describe("forged", () => {
       expect((await client.execute("chat.message.send", { room_id: "lobby", text: "once" })).resultCode).toBe("ok");
       expect(world.faults.calls(path) - before).toBe(1);
     },
-    20_000,
+    60_000,
   );
 
   test("garbage instead of frames: the stream resumes", async () => {
@@ -451,7 +451,7 @@ describe("forged", () => {
       await fixture.arrived(listening);
     }
     expect(garbage.length).toBe(0);
-  }, 30_000);
+  }, 60_000);
 
   test("a flood of duplicates: they are dropped, and do not count as life", async () => {
     const fixture = await Fixture.open();
@@ -466,7 +466,7 @@ describe("forged", () => {
     await listening.isLive();
     await fixture.send(1);
     await fixture.arrived(listening);
-  }, 40_000);
+  }, 60_000);
 });
 
 describe("commands", () => {
@@ -489,7 +489,7 @@ describe("commands", () => {
     for (const body of captured)
       for (let n = 0; n < 3; n++) expect((await proxy.forward("ExecuteCommand", body)).ok).toBe(false);
     expect(world.faults.calls(PATH) - before).toBe(5);
-  }, 20_000);
+  }, 60_000);
 
   test("answered with the answer of another, or with a changed one, are not trusted, and with a key run once", async () => {
     const fixture = await Fixture.open();
@@ -518,5 +518,5 @@ describe("commands", () => {
     const patient = fixture.client();
     const { resultCode } = await patient.execute("chat.message.send", ROOM, { idempotencyKey: "key-12345678" });
     expect([resultCode, world.faults.calls(PATH) - before]).toEqual(["ok", 1]);
-  }, 30_000);
+  }, 60_000);
 });

@@ -96,6 +96,6 @@ describe.each(Object.entries(SHELLS))("%s", (name, { start, load }) => {
       terminal.type("\x15exit\r");
       await terminal.end();
     },
-    30_000,
+    60_000,
   );
 });

@@ -55,7 +55,7 @@ get = "/v1/pets/{id}"
     expect(out).toStartWith("# Imported from pets.yaml by `sallyport routes import`: 1 of 2 operations.\n");
     expect(out).toEndWith(`\n\n${TOML}`);
     expect(err).toBe(`sallyport: left out: ${LEFT_OUT}\nsallyport: imported 1 of 2 operations\n`);
-  }, 30_000);
+  }, 60_000);
 
   test("reads standard input, writes a new file, and never overwrites one", async () => {
     const json = JSON.stringify({ openapi: "3.1.0", paths: { "/pets": { get: { operationId: "pets.list" } } } });
@@ -70,7 +70,7 @@ get = "/v1/pets/{id}"
     expect(again.code).toBe(2);
     const kept = await shell.run(line, { stdin: json });
     expect([kept.code, kept.err]).toEqual([1, `sallyport: ${shell.folder}/new.toml: already exists, and is not overwritten\n`]);
-  }, 30_000);
+  }, 60_000);
 
   test("--schemas writes new files beside the configuration, and reports what is left out of them", async () => {
     const schema = {
@@ -153,6 +153,6 @@ schema = "schemas/v1/pets.add.json"
       expect(result.err).toContain(problem);
       expect(result.err).not.toContain("    at ");
     },
-    30_000,
+    60_000,
   );
 });

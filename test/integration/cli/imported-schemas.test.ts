@@ -23,7 +23,7 @@ test("each of the 8 operations with a body gets a schema, and config check accep
   );
   expect(withSchema).toHaveLength(8);
   expect(await gateway.report()).toHaveLength(54);
-}, 30_000);
+}, 60_000);
 
 test("a valid payload of each route reaches its operation", async () => {
   await expectEachRouteServed(gateway);

@@ -63,7 +63,7 @@ test("it reconnects and resumes: each event once and in order, and people learn 
   } finally {
     proxy.close();
   }
-}, 30_000);
+}, 60_000);
 
 test("a revocation ends it with exit code 4", async () => {
   const { command } = await listen();
@@ -71,7 +71,7 @@ test("a revocation ends it with exit code 4", async () => {
   expect(await command.exited).toBe(4);
   expect(command.stderr()).toContain("SESSION_REVOKED");
   expect(command.stderr()).toEndWith("run: sallyport login\n");
-}, 30_000);
+}, 60_000);
 
 test("a session that is already revoked, and a gateway that is down, end it at once", async () => {
   expect((await shell.run("sallyport listen --url http://127.0.0.1:1")).code).toBe(3);
@@ -89,7 +89,7 @@ test("a reader that leaves ends it", async () => {
   } finally {
     clearInterval(timer);
   }
-}, 30_000);
+}, 60_000);
 
 test("each line is one JSON document, whatever the payload is", async () => {
   const { command, events } = await listen();

@@ -390,7 +390,7 @@ describe("what a gateway refuses is left out with a report, and nothing that the
       expect(route.route.schema).toBeUndefined();
       expect(route.losses).toEqual([{ pointer: "#", reason: expect.stringContaining(reason) }]);
     },
-    30_000,
+    60_000,
   );
 
   test("all schemas together are bounded, because each has copies of the parts that it uses", () => {

@@ -43,12 +43,7 @@ const key: VerifyingKey = { verify: () => true };
 
 const PATH = "/api/v1/internal/sessions/{device_session_id}";
 
-function source(
-  url = server.url.href,
-  metrics = new RecordingMetrics(),
-  path = PATH,
-  timeoutMs = 5000,
-): BackendSessionSource {
+function source(url = server.url.href, metrics = new RecordingMetrics(), path = PATH, timeoutMs = 5000): BackendSessionSource {
   const toKey = (algorithm: DeviceKeyAlgorithm, raw: Uint8Array) => {
     seenKey = [algorithm, raw];
     return raw.at(-1) === NOT_A_KEY ? undefined : key;

@@ -41,36 +41,7 @@ const CLIENT_COMMANDS: Readonly<Record<string, () => Promise<ClientCommand>>> = 
   completion: () => import("./cli/completion.ts"),
 };
 
-const USAGE = `usage: sallyport <command> [OPTION …]
-
-  serve       start the gateway in front of your backend
-  dev         start the gateway with an embedded backend, for development
-  demo        run a demonstration with two clients, in a few seconds
-  keygen      generate a signing key
-  health      check that a gateway is alive, or ready
-  reload      let a running gateway read its configuration again
-  upgrade     replace the process of a running gateway by a new one
-  config      check, print or describe the configuration
-  routes      print the route table, or import one from OpenAPI
-  version     print the versions of Sallyport and Bun
-
-The client of a gateway:
-
-  login       log in with a code from an e-mail
-  call        send a signed command and print its verified answer
-  listen      print verified events as they arrive
-  whoami      show the profile's session, user, keys and clock
-  logout      forget the profile's session and key
-  completion  print the completion script of a shell
-
-Use sallyport <command> --help for details. The client's exit codes are in sallyport call --help.`;
-
 const HELP = ["--help", "-h"];
-/**
- * Error messages quote an unknown command only if it matches this pattern. Other text may be a secret, such as the value of a
- * setting.
- */
-const COMMAND_NAME = /^[A-Za-z_-]{1,20}$/;
 
 async function main(all: readonly string[]): Promise<number> {
   // Checked before the help options, because the words to complete may contain `--help`.
@@ -79,8 +50,8 @@ async function main(all: readonly string[]): Promise<number> {
   const [name = "", ...args] = wantsHelp ? all.filter((each) => each !== "help" && !HELP.includes(each)) : all;
   const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   const loadClient = Object.hasOwn(CLIENT_COMMANDS, name) ? CLIENT_COMMANDS[name] : undefined;
-  if (wantsHelp) {
-    console.log((await (load ?? loadClient)?.())?.HELP ?? USAGE);
+  if (wantsHelp && (name === "" || name.startsWith("-") || load !== undefined || loadClient !== undefined)) {
+    console.log((await (load ?? loadClient)?.())?.HELP ?? (await import("./cli/general-help.ts")).GENERAL_HELP);
     return 0;
   }
   if (load !== undefined) {
@@ -88,8 +59,8 @@ async function main(all: readonly string[]): Promise<number> {
     return (await load()).run(args, signals);
   }
   if (loadClient !== undefined) return (await loadClient()).run(args);
-  const unknown = `there is no command${COMMAND_NAME.test(name) ? ` ${name}` : " of this name"}`;
-  console.error(name === "" ? USAGE : `sallyport: ${unknown}\n${USAGE}`);
+  const { GENERAL_HELP, unknownCommand } = await import("./cli/general-help.ts");
+  console.error(name === "" ? GENERAL_HELP : `sallyport: ${unknownCommand(name)}\n${GENERAL_HELP}`);
   return 2;
 }
 

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ALL_COMMANDS } from "../../src/cli/specs/all.ts";
 import { startDevProcess } from "../support/dev-process.ts";
 import { runCommand } from "../support/process.ts";
 import { ANY_DEV_PORTS, ANY_PORTS, SEED, SERVE_ENV } from "../support/serve-settings.ts";
@@ -42,6 +43,21 @@ describe("the command line", () => {
       for (const command of COMMANDS) expect(err).toContain(command);
     },
   );
+
+  test.each([["help"], ["--help"]])("%s of an unknown command: the same error, exit 2", async (help) => {
+    const { code, out, err } = await run([help, "nope"]);
+    expect({ code, out }).toEqual({ code: 2, out: "" });
+    expect(err).toStartWith("sallyport: there is no command nope\nusage: sallyport");
+  });
+
+  test("a misspelt command: the error names the command that was meant", async () => {
+    expect((await run(["logn"])).err).toStartWith('sallyport: there is no command logn (did you mean "login"?)\n');
+  });
+
+  test("the general help has the summary that the completion shows of each command", async () => {
+    const { out } = await run(["--help"]);
+    for (const { name, summary } of ALL_COMMANDS) expect(out).toMatch(new RegExp(`^  ${name} +${summary}$`, "m"));
+  });
 
   test("no command: usage on stderr, exit 2; --help: usage on stdout, exit 0", async () => {
     const [none, asked] = await Promise.all([run([]), run(["--help"])]);

@@ -36,6 +36,8 @@ function loggedIn({ shell }: Transcript, email: string): Promise<string> {
 scene("help", async (transcript) => {
   await transcript.run("sallyport");
   await transcript.run("sallyport help");
+  await transcript.run("sallyport help nope");
+  await transcript.run("sallyport logn 2>&1 | head -n 1");
   for (const command of ["login", "call", "listen", "whoami", "logout", "completion", "config", "routes"]) {
     await transcript.run(`sallyport ${command} --help`);
   }

@@ -21,7 +21,7 @@ export function run(args: readonly string[]): Promise<number> {
       key: "deleted",
     });
     if (!isRead) output.note(`The deleted file could not be used. ${login.message}`);
-    else output.note("The session stays active at the backend until the backend revokes it. Nobody has its key any more.");
+    else output.note("Only the backend can revoke the session; until then, it is active there. Nobody has its key any more.");
     return EXIT.done;
   });
 }

@@ -11,6 +11,7 @@ import { type PathLoginCall, pathLoginOf } from "./path-login.ts";
 import { deviceKeyOf, newPrivateJwk } from "./profile/device-key-file.ts";
 import type { Login, PendingLogin } from "./profile/profile.ts";
 import { LineReader, Prompt } from "./prompt.ts";
+import { requiredAlgorithm } from "./session/failure-report.ts";
 import { checkGateway } from "./session/gateway-check.ts";
 import { DEFAULT_URL, isReadableByOthers, parseGatewayUrl } from "./session/gateway-url.ts";
 import { keyIdOf } from "./session/key-id.ts";
@@ -155,6 +156,8 @@ async function askForCode(
       return await complete(context, request, pending, code);
     } catch (error) {
       if (!(error instanceof RestError) || error.status !== 400 || attempt === CODES_MAX) throw error;
+      // Another code would not help.
+      if (requiredAlgorithm(error) !== undefined) throw error;
       output.note(`${output.noteStyle.bad(printableLine(error.message))}; try again`);
     }
   }

@@ -107,10 +107,22 @@ function restFailure(error: RestError, context: FailureContext): CommandFailure 
   if (status === 429) return new CommandFailure(EXIT.rateLimited, `${text}; ${waitText(error.retryAfterMs)}`);
   if (code === "backend_timeout") return new CommandFailure(EXIT.timeout, `${text}; try again`);
   if (status >= 500) return new CommandFailure(EXIT.backend, `${text}; ${waitText(error.retryAfterMs)}`);
-  return new CommandFailure(EXIT.refused, `${text}; ${loginAdvice(status, context)}`);
+  return new CommandFailure(EXIT.refused, `${text}; ${loginAdvice(error, context)}`);
 }
 
-function loginAdvice(status: number, { profile, loginPath }: FailureContext): string {
+/**
+ * Returns the key algorithm that the gateway requires, if it refused a login because of the algorithm of the key. Only the
+ * message of the refusal names the algorithm.
+ */
+export function requiredAlgorithm({ code, message }: RestError): string | undefined {
+  if (code !== "invalid_request") return undefined;
+  return /\bclient_key_algorithm must be (EdDSA|ES256)\b/.exec(message)?.[1];
+}
+
+function loginAdvice(error: RestError, { profile, loginPath }: FailureContext): string {
+  const { status } = error;
+  const algorithm = requiredAlgorithm(error);
+  if (algorithm !== undefined) return `log in with --key-algorithm ${algorithm}`;
   if (loginPath === undefined) return `correct it, or start again with ${loginCommand(profile)} --email ADDRESS`;
   if (status === 404 || status === 405)
     return `the gateway has no login at ${loginPath}: check --path against its public_routes`;

@@ -1,10 +1,14 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { createServer, type Server } from "node:net";
-import { logIn } from "../../support/cli/log-in.ts";
+import { codeFor, logIn } from "../../support/cli/log-in.ts";
 import { Shell } from "../../support/cli/shell.ts";
+import { Terminal } from "../../support/cli/terminal.ts";
+import { LOGIN_PATHS } from "../../support/login-paths.ts";
 import { openWorld, type World } from "../../support/world.ts";
 
 /** What a script learns from each kind of failure: the exit code, one line that says what to do, and no data. */
+
+const [{ CONFIRM }] = LOGIN_PATHS;
 
 let world: World;
 let shell: Shell;
@@ -121,6 +125,29 @@ describe("4: refused", () => {
     expect(text).toContain("SIGNATURE_INVALID");
     expect(text).toEndWith("run: sallyport login\n");
   });
+});
+
+test.each([
+  ["ES256", []],
+  ["EdDSA", ["--key-algorithm ES256"]],
+] as const)("4: a gateway that accepts only %s: each login names the option that helps", async (algorithm, options) => {
+  const strict = await openWorld({ "device_keys.algorithms": [algorithm] });
+  opened.push({ stop: () => strict.close() });
+  const advice = new RegExp(`: client_key_algorithm must be ${algorithm}.*; log in with --key-algorithm ${algorithm}\n$`);
+  const url = `--url ${strict.gateway.edgeUrl}`;
+  const byPath = `--path ${CONFIRM} --fields '{"challenge_id":"abc","code":"123456"}'`;
+  for (const login of [byPath, "--challenge abc --code 123456"]) {
+    const { code, text } = await failureOf(["sallyport login", login, url, ...options].join(" "));
+    expect(code).toBe(4);
+    expect(text).toMatch(advice);
+  }
+  const terminal = new Terminal(shell, ["sh", "-c", `sallyport login --email ada@example.com ${[url, ...options].join(" ")}`]);
+  await terminal.expect("Code: ");
+  terminal.type("123456\r");
+  expect(await terminal.end()).toBe(4);
+  expect(terminal.text).not.toContain("try again");
+  const given = await codeFor(strict.backend.restUrl, "ada@example.com");
+  expect((await shell.run(`sallyport login --code ${given} --key-algorithm ${algorithm}`)).code).toBe(0);
 });
 
 describe("a login at another port than the edge's", () => {

@@ -20,16 +20,22 @@ const HTTP_CODES: Readonly<Record<number, Code>> = {
   504: Code.Unavailable,
 };
 
-/** Returns the error for an HTTP status other than 200. Use it if the body contains no Connect error. */
-export function httpError(status: number): ConnectError {
-  return new ConnectError(`HTTP ${status}`, HTTP_CODES[status] ?? Code.Unknown);
+/**
+ * Returns the error for an HTTP status other than 200. Use it if the body contains no Connect error. The header fields become
+ * the metadata of the error, because they can contain `Retry-After`.
+ */
+export function httpError(status: number, headers: Headers): ConnectError {
+  return new ConnectError(`HTTP ${status}`, HTTP_CODES[status] ?? Code.Unknown, headers);
 }
 
-/** Parses the JSON form of an error (Connect, "Error"). Returns `fallback` if the JSON is malformed. */
+/**
+ * Parses the JSON form of an error (Connect, "Error"). Returns `fallback` if the JSON is malformed. The error has the metadata of
+ * `fallback`.
+ */
 export function connectErrorOf(json: JsonValue | undefined, fallback: ConnectError): ConnectError {
   const code = CODES.get(textMember(json, "code"));
   if (code === undefined) return fallback;
-  const error = new ConnectError(textMember(json, "message") ?? "", code);
+  const error = new ConnectError(textMember(json, "message") ?? "", code, fallback.metadata);
   const details = member(json, "details");
   for (const detail of Array.isArray(details) ? details : []) {
     const [type, value] = [textMember(detail, "type"), textMember(detail, "value")];

@@ -47,7 +47,8 @@ export function fetchTransport({ baseUrl, fetch: send = globalFetch }: FetchTran
         const response = await post(send, request, toBinary(method.input, create(method.input, message)));
         const bytes = await readBody(response, MESSAGE_BYTES_MAX);
         if (bytes === undefined) throw new ConnectError("the answer is too large", Code.ResourceExhausted);
-        if (response.status !== 200) throw connectErrorOf(payloadFromBytes(bytes), httpError(response.status));
+        if (response.status !== 200)
+          throw connectErrorOf(payloadFromBytes(bytes), httpError(response.status, response.headers));
         checkType(response, UNARY_TYPE);
         const { headers } = response;
         const answer = parse(method.output, bytes);
@@ -68,7 +69,7 @@ export function fetchTransport({ baseUrl, fetch: send = globalFetch }: FetchTran
           signal: call.signal,
         };
         const response = await post(send, request, encodeEnvelope(0, await firstOf(method.input, input)));
-        if (response.status !== 200) throw httpError(response.status);
+        if (response.status !== 200) throw httpError(response.status, response.headers);
         checkType(response, STREAM_TYPE);
         const message = endingWith(call, messagesOf(method.output, response));
         return { stream: true, service: method.parent, method, header: response.headers, trailer: new Headers(), message };

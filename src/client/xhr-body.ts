@@ -24,6 +24,11 @@ export class XhrBody {
     if (signal?.aborted) this.#end(new ConnectError("the stream was aborted", Code.Canceled));
   }
 
+  /** The HTTP status of the answer. */
+  get status(): number {
+    return this.#request.status;
+  }
+
   /** The header lines of the answer, as far as CORS lets the page read them. */
   get headers(): string {
     return this.#request.getAllResponseHeaders();

@@ -2,6 +2,7 @@ import { type DescMessage, type DescMethod, fromBinary, type MessageShape } from
 import { base64Decode, base64Encode } from "@bufbuild/protobuf/wire";
 import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { createMethodUrl, encodeEnvelope } from "@connectrpc/connect/protocol";
+import { httpError } from "./connect-error.ts";
 import { EnvelopeDecoder } from "./envelope-decoder.ts";
 import { statusDetailsOf } from "./error-details.ts";
 import { firstOf } from "./fetch-transport.ts";
@@ -54,25 +55,31 @@ async function* messagesOf<O extends DescMessage>(
     }
     // If the stream fails before its first event, the answer may lack a body. The response header then contains the status
     // (gRPC, "Trailers-Only").
-    throwStatus(fieldsOf(body.headers));
+    const fields = fieldsOf(body.headers);
+    throwStatus(fields);
+    if (body.status !== 200) throw httpError(body.status, fields);
     throw new ConnectError("the stream was cut off", Code.Unavailable);
   } finally {
     body.abort();
   }
 }
 
-/** Parses header lines (RFC 9112 5). */
-function fieldsOf(lines: string): Map<string, string> {
-  const fields = lines.split("\r\n").map((line) => /^([^:]+):\s*(.*?)\s*$/.exec(line));
-  return new Map(fields.map((field) => [field?.[1]?.toLowerCase() ?? "", field?.[2] ?? ""]));
+/** Parses header lines (RFC 9112 5). A line that `Headers` would refuse is ignored. */
+function fieldsOf(lines: string): Headers {
+  const fields = new Headers();
+  for (const line of lines.split("\r\n")) {
+    const [, name, value = ""] = /^([\w-]+):\s*([\t\x20-\x7e\x80-\xff]*?)\s*$/.exec(line) ?? [];
+    if (name !== undefined) fields.set(name, value);
+  }
+  return fields;
 }
 
 /** Throws if the fields contain the status of an error. */
-function throwStatus(fields: ReadonlyMap<string, string>): void {
+function throwStatus(fields: Headers): void {
   const status = Number(fields.get("grpc-status") ?? 0);
   if (status === 0) return;
   const text = fields.get("grpc-message") ?? "";
-  const error = new ConnectError(decodeText(text), status in Code ? status : Code.Unknown);
+  const error = new ConnectError(decodeText(text), status in Code ? status : Code.Unknown, fields);
   const details = fields.get("grpc-status-details-bin");
   if (details) error.details = statusDetailsOf(base64Decode(details));
   throw error;

@@ -92,6 +92,34 @@ describe.skipIf(NO_CHROMIUM !== undefined)(NO_CHROMIUM ?? "subscriptions in Chro
     await context.close();
   });
 
+  test("xhr: the header field Retry-After of a proxy delays the reconnect", async () => {
+    const { device, context, tabs } = await openTabs(1);
+    const [page] = tabs;
+    if (page === undefined) throw new Error("one page expected");
+    const atMs: number[] = [];
+    const cors = {
+      "access-control-allow-origin": browser.origin,
+      "access-control-allow-headers": "*",
+      "access-control-expose-headers": "retry-after",
+    };
+    const busy = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      fetch({ method }) {
+        if (method === "OPTIONS") return new Response(null, { status: 204, headers: cors });
+        atMs.push(performance.now());
+        return new Response("busy", { status: 503, headers: { ...cors, "retry-after": "2" } });
+      },
+    });
+    const session = { deviceSessionId: device.deviceSessionId, seed: [...device.deviceKey.exportSeed()] };
+    await page.call("listen", busy.url.origin, session, { reconnectMs: 100, transports: ["xhr"] });
+    await until(() => atMs.length > 1, "the second attempt", 10_000);
+    expect((atMs[1] ?? 0) - (atMs[0] ?? 0)).toBeGreaterThan(1900);
+    await page.call("closeAll");
+    await context.close();
+    await busy.stop(true);
+  });
+
   test("many listeners of a page share one stream", async () => {
     const { device, context, tabs } = await openTabs(1);
     const [page] = tabs;

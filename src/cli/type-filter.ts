@@ -1,8 +1,6 @@
 import type { SubscriptionEvent } from "../client/subscription-event.ts";
+import { isMessageType } from "../core/grammar.ts";
 import { UsageError } from "./arguments/usage-error.ts";
-
-/** One entry of the list `--types`: an event type, a prefix such as `chat.*`, or `*`. */
-const PATTERN = /^(?:[a-z][a-z0-9_.]{0,127}|(?:[a-z][a-z0-9_]*\.){0,64}\*)$/;
 
 /** Selects the events that `listen` prints. Without `--types`, it prints the events of the backend and every resync. */
 export class TypeFilter {
@@ -11,7 +9,7 @@ export class TypeFilter {
   /** Throws `UsageError` if `types` is not a list of types and prefixes. */
   constructor(types: string | undefined) {
     this.#patterns = types?.split(",").map((each) => each.trim());
-    if (this.#patterns?.every((pattern) => PATTERN.test(pattern)) === false)
+    if (this.#patterns?.every(isPattern) === false)
       throw new UsageError("--types must be a list such as chat.message,presence.* without blanks");
   }
 
@@ -21,4 +19,9 @@ export class TypeFilter {
       pattern.endsWith("*") ? eventType.startsWith(pattern.slice(0, -1)) : eventType === pattern,
     );
   }
+}
+
+/** Whether a text is an entry of the list `--types`: an event type, a prefix such as `chat.*`, or `*`. */
+function isPattern(text: string): boolean {
+  return text === "*" || isMessageType(text.replace(/\.\*$/, ".x"));
 }

@@ -1,4 +1,5 @@
 import { isHeaderName, isPassableHeader } from "../core/pass-headers.ts";
+import { FIELD_NAME } from "../core/path-grammar.ts";
 import { PathPattern } from "../core/path-pattern.ts";
 import {
   EXTRA_STATUSES,
@@ -32,7 +33,6 @@ const NAME = /^[a-z][a-z0-9_.-]{0,39}$/;
  * fields identify a budget by its name.
  */
 const TAKEN: ReadonlySet<string> = new Set([...PUBLIC_CLASSES, ...IDENTITY_BUDGETS, "failures"]);
-const FIELD_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,39}$/;
 /** First segments that no row may use. The gateway serves such paths itself, or operators expect them on the admin listener. */
 const OWN_SEGMENTS: ReadonlySet<string> = new Set(["healthz", "metrics", "playground", "readyz", "revoke", "streams"]);
 const OWN_PATHS = [...OWN_SEGMENTS].map((segment) => `/${segment}`).join(", ");
@@ -42,7 +42,7 @@ const budget = record<RowBudget>(
   "an object with rate and burst, and optionally shadow",
 );
 
-const fieldName = decoder("1 to 40 of A-Z, a-z, 0-9, '_', not a digit first", (raw) =>
+const fieldName = decoder("1 to 64 of A-Z, a-z, 0-9, '_', not a digit first", (raw) =>
   typeof raw === "string" && FIELD_NAME.test(raw) && raw !== "__proto__" ? raw : undefined,
 );
 

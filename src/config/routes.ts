@@ -1,7 +1,8 @@
 import { messageOf } from "../core/cause.ts";
 import { isMessageType, isReservedType, MESSAGE_TYPE_MAX } from "../core/grammar.ts";
 import { KEEP_ANSWER_MS_MAX } from "../core/limits.ts";
-import { PATH_CHARS_MAX, parseTemplate } from "../core/route-template.ts";
+import { FIELD_NAME, PATH_CHARS_MAX } from "../core/path-grammar.ts";
+import { parseTemplate } from "../core/route-template.ts";
 import { type Decoder, decoder, isObject, list, optional, record, rejected } from "./decoder.ts";
 import type { JsonSchema } from "./json-schema.ts";
 import { redactedValue } from "./problem.ts";
@@ -39,7 +40,7 @@ const path: Decoder<string> = {
   },
 };
 const bodyField = text('"*" or the name of a field of the payload', /^(\*|[A-Za-z_][A-Za-z0-9_-]{0,63})?$/);
-const fieldName = text("the name of a field", /^[A-Za-z_][A-Za-z0-9_]{0,63}$/);
+const fieldName = text("the name of a field", FIELD_NAME);
 
 export const schemaFile = text('a path such as "schemas/order.json", inside the folder of the configuration file', SCHEMA_FILE);
 

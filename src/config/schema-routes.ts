@@ -1,3 +1,4 @@
+import { PLAIN_SEGMENT } from "../core/path-grammar.ts";
 import { list } from "./decoder.ts";
 import { IDENTITY_HEADER_SETTINGS } from "./identity-headers.ts";
 import { routes } from "./routes.ts";
@@ -5,7 +6,7 @@ import { setting, unset } from "./setting.ts";
 import { text } from "./values.ts";
 
 /** Matches a path of plain segments, such as `/v2/`, or `/` alone. */
-const PREFIX = /^\/(?:(?!\.{1,2}\/)[A-Za-z0-9._~-]+\/)*$/;
+const PREFIX = new RegExp(`^/(?:${PLAIN_SEGMENT}/)*$`);
 
 const prefix = text('a path such as "/v2/", of plain segments, with a slash at both ends', PREFIX);
 

@@ -1,16 +1,16 @@
+import { FIELD_NAME, isPlainSegment, PATH_CHARS_MAX } from "./path-grammar.ts";
+
 /** A segment of a pattern: plain text, or a variable. */
 type Part = { readonly text: string } | { readonly variable: string };
 
 /** The values of a path's variables, by name. */
 export type PathValues = ReadonlyMap<string, string>;
 
-const PATH_CHARS_MAX = 1024;
 /** Maximum number of segments. The edge matches paths of up to this many segments (transport/bun/edge.ts). */
 export const PATH_SEGMENTS_MAX = 12;
-/** Matches a segment of unreserved characters (RFC 3986 2.3), except the dot segments `.` and `..`. */
-const SEGMENT = /^(?!\.{1,2}$)[A-Za-z0-9._~-]+$/;
-const VALUE_CHARS_MAX = 128;
-const VARIABLE = /^\{([A-Za-z_][A-Za-z0-9_]{0,63})\}$/;
+/** Matches unreserved characters (RFC 3986 2.3), except the dot segments `.` and `..`. */
+const VALUE = /^(?!\.{1,2}$)[A-Za-z0-9._~-]{1,128}$/;
+const VARIABLE = /^\{(.*)\}$/;
 
 /**
  * A path of plain segments and variables, such as `/rooms/{room_id}/status`. A variable stands for one segment.
@@ -76,7 +76,7 @@ export class PathPattern {
 }
 
 export function isPathValue(value: string): boolean {
-  return value.length <= VALUE_CHARS_MAX && SEGMENT.test(value);
+  return VALUE.test(value);
 }
 
 function requiredValue(values: PathValues, { variable }: { readonly variable: string }): string {
@@ -87,9 +87,7 @@ function requiredValue(values: PathValues, { variable }: { readonly variable: st
 
 function parsePart(segment: string, index: number): Part {
   const variable = VARIABLE.exec(segment)?.[1];
-  if (variable !== undefined) return { variable };
-  if (!SEGMENT.test(segment)) {
-    throw new TypeError(`segment ${index + 1} is neither plain (A-Z, a-z, 0-9, ".", "_", "~", "-") nor a {variable}`);
-  }
+  if (variable !== undefined && FIELD_NAME.test(variable)) return { variable };
+  if (!isPlainSegment(segment)) throw new TypeError(`segment ${index + 1} is neither plain text nor a {variable}`);
   return { text: segment };
 }

@@ -1,3 +1,5 @@
+import { isIdentifier, isPlainSegment, PATH_CHARS_MAX } from "./path-grammar.ts";
+
 /**
  * Path templates of routes, in the grammar of google.api.http:
  *
@@ -30,16 +32,9 @@ export interface RouteTemplate {
   readonly verb: string | undefined;
 }
 
-export const PATH_CHARS_MAX = 1024;
 const QUERY =
   'the path contains "?", expected no query: fields of the payload that are in neither the path nor the body become the query';
-/**
- * Matches a LITERAL: the path characters of RFC 3986 3.3 without percent escapes and without `*`. The segments `.` and `..` do
- * not match. `..;x` does not match, because some servers cut a segment at its semicolon.
- */
-const LITERAL = /^(?!\.{1,2}(?:;|$))[A-Za-z0-9._~!$&'()+,;=:@-]+$/;
 const VERB = /^[A-Za-z0-9._~!$&'()+,;=@-]+$/;
-const IDENT = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const VARIABLE = /^\{([^={}]*)(?:=([^{}]*))?\}$/;
 
 /** Parses the path of a route. Throws a `TypeError` whose message describes the problem. */
@@ -103,7 +98,7 @@ function parsePart(text: string, index: number): TemplatePart {
   const [, names, pattern = "*"] = VARIABLE.exec(text) ?? [];
   if (names === undefined) return { text: literal(text, place) };
   const field = names.split(".");
-  if (!field.every((name) => IDENT.test(name)))
+  if (!field.every((name) => isIdentifier(name)))
     throw new TypeError(`the variable in ${place} does not name a field of the payload`);
   const segments = pattern.split("/");
   return { field, pattern: segments.map((each) => (each === "*" || each === "**" ? each : { text: literal(each, place) })) };
@@ -111,7 +106,7 @@ function parsePart(text: string, index: number): TemplatePart {
 
 function literal(text: string, place: string): string {
   if (text === "") throw new TypeError(`${place} is empty`);
-  if (!LITERAL.test(text)) throw new TypeError(`${place} is neither plain text nor a {variable}`);
+  if (!isPlainSegment(text)) throw new TypeError(`${place} is neither plain text nor a {variable}`);
   return text;
 }
 

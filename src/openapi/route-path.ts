@@ -1,6 +1,6 @@
+import { isIdentifier } from "../core/path-grammar.ts";
 import { NotExpressible } from "./not-expressible.ts";
 
-const IDENT = /^[A-Za-z_][A-Za-z0-9_]*$/;
 /** Matches a segment that is a variable. In the last segment of a path, a verb may follow the variable, such as `{id}:cancel`. */
 const VARIABLE = /^\{([^{}]+)\}(:[^{}]+)?$/;
 
@@ -53,7 +53,7 @@ export function routePath(path: string, names: PathNames): RoutePath {
 /** Returns an unused name for a field of the payload: `name` if possible, otherwise `name` with `prefix`. */
 export function unusedName(name: string, used: ReadonlySet<string>, prefix: string): string {
   const cleaned = name.replace(/[^A-Za-z0-9_]+/g, "_");
-  const plain = IDENT.test(cleaned) ? cleaned : `_${cleaned}`;
+  const plain = isIdentifier(cleaned) ? cleaned : `_${cleaned}`;
   for (let count = 0; ; count++) {
     const candidate = count === 0 ? plain : `${prefix}_${plain}${count === 1 ? "" : `_${count}`}`;
     if (!used.has(candidate)) return candidate;

@@ -1,10 +1,10 @@
+import { isPlainSegment } from "../core/path-grammar.ts";
+
 /**
  * Maximum number of prefixes that `routePrefixes` returns. If there are more, it merges the deepest prefixes by removing their
  * last segments.
  */
 const PREFIXES_MAX = 16;
-/** Matches a segment that is allowed in a prefix of the setting `backend.route_prefixes`. */
-const PLAIN = /^(?!\.{1,2}$)[A-Za-z0-9._~-]+$/;
 
 /** Returns prefixes so that each path starts with one of them. The prefixes are as long as `PREFIXES_MAX` allows. */
 export function routePrefixes(paths: readonly string[]): string[] {
@@ -16,10 +16,10 @@ export function routePrefixes(paths: readonly string[]): string[] {
   return folders;
 }
 
-/** Returns the segments of a path before the first one that does not match `PLAIN`. Never includes the last segment. */
+/** Returns the segments of a path before the first one that is not plain text. Never includes the last segment. */
 function folderOf(path: string): string {
   const segments = path.replace(/\/$/, "").split("/").slice(1, -1);
-  const end = segments.findIndex((segment) => !PLAIN.test(segment));
+  const end = segments.findIndex((segment) => !isPlainSegment(segment));
   const plain = end < 0 ? segments : segments.slice(0, end);
   return `/${plain.map((segment) => `${segment}/`).join("")}`;
 }

@@ -132,6 +132,23 @@ describe("variables of the path", () => {
   });
 });
 
+test("a path of all plain characters is served in this spelling only, and reaches the backend in it", async () => {
+  const path = "/v1/a+b,c;d=e@f:g/$x!('y')~&";
+  const seen = await open([{ method: "GET", path, class: "public_misc" }]);
+  for (const send of [http1, http2]) {
+    for (const [each, status] of [
+      [path, 200],
+      [path.replace("+", "%2B"), 404],
+      [path.replace(";", "%3b"), 404],
+      [path.replace(",c;d=e", ""), 404],
+    ] as const) {
+      const answer = await send(world.gateway.edgeUrl, { method: "GET", path: each });
+      expect([each, answer?.status]).toEqual([each, status]);
+    }
+  }
+  expect(seen).toEqual([`GET ${path}`, `GET ${path}`]);
+});
+
 describe("methods of one path", () => {
   const rows: readonly PublicRouteEntry[] = [
     { name: "read", method: "GET", path: "/v1/x", class: "public_misc" },

@@ -185,11 +185,11 @@ describe("a wrong row is refused at the start, by its line and its name", () => 
     ["/{service}/{method}", "must not start with a {variable}: it could match the path of an RPC"],
     ["/playground/setup", OWN],
     ["/healthz", OWN],
-    ["/", 'segment 1 is neither plain (A-Z, a-z, 0-9, ".", "_", "~", "-") nor a {variable}'],
-    ["/a/../b", 'segment 2 is neither plain (A-Z, a-z, 0-9, ".", "_", "~", "-") nor a {variable}'],
-    ["/a/%62", 'segment 2 is neither plain (A-Z, a-z, 0-9, ".", "_", "~", "-") nor a {variable}'],
+    ["/", "segment 1 is neither plain text nor a {variable}"],
+    ["/a/../b", "segment 2 is neither plain text nor a {variable}"],
+    ["/a/%62", "segment 2 is neither plain text nor a {variable}"],
     ["/a?b=c", 'must not contain "?", because a path has no query'],
-    ["/a/*", 'segment 2 is neither plain (A-Z, a-z, 0-9, ".", "_", "~", "-") nor a {variable}'],
+    ["/a/*", "segment 2 is neither plain text nor a {variable}"],
   ])("a path that the gateway serves itself, or that is no path: %s", (path, reason) => {
     const [problem = "", ...more] = problemsOf(row('name = "a"').replace("/v1/x", path));
     expect(more).toEqual([]);

@@ -94,7 +94,7 @@ export interface AnswerStore {
 }
 
 /**
- * How a request with an idempotency key ended, on a route that keeps answers:
+ * How a request with an idempotency key ended, on a route that keeps answers. `reused` is possible on every route.
  *
  * - `kept`: the backend answered, and the answer was stored.
  * - `not_kept`: the backend answered, but the answer could not be stored.

@@ -1,6 +1,6 @@
-import type { ForwardedHeaders, Route } from "../core/backend.ts";
+import type { ForwardedHeaders } from "../core/backend.ts";
 import { refuse } from "../core/refusal.ts";
-import { type AnswerPorts, type AnswerSource, answerOnce, type KeepingRoute } from "./kept-answer.ts";
+import { type AnswerPorts, type AnswerSource, answerOnce } from "./kept-answer.ts";
 import type { PipelinePorts } from "./ports.ts";
 import type { AdmittedRequest } from "./proof.ts";
 import { type SignedReply, signReply } from "./reply.ts";
@@ -17,7 +17,7 @@ export interface CommandAnswer {
  * Check 8 of a command. Calls the backend through the route of the request, and signs the reply. If the session was revoked
  * after check 2, throws SESSION_REVOKED instead of calling the backend.
  *
- * If the request has an idempotency key and its route keeps answers, first looks up the kept answer.
+ * If the request has an idempotency key, first looks up the key.
  */
 export async function runCommand(
   request: AdmittedRequest,
@@ -33,12 +33,8 @@ export async function runCommand(
   const command = { ...ids, payloadBytes, peerAddress: peer.address, ...headers };
   const mayBeSent = recheckSession(request, ports.sessions, ports.revocations);
   const { reply, source } =
-    idempotencyKey !== "" && keepsAnswers(route)
+    idempotencyKey !== ""
       ? await answerOnce(request, route, (...call) => route.execute(command, ...call), mayBeSent, ports, signal)
       : { reply: await route.execute(command, signal, mayBeSent), source: "backend" as const };
   return { signed: signReply(request, reply, ports.signer, ports.clock), source };
-}
-
-function keepsAnswers(route: Route): route is Route & KeepingRoute {
-  return route.keepAnswerMs !== undefined;
 }

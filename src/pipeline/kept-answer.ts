@@ -1,4 +1,4 @@
-import type { AnswerClaim } from "../core/answers.ts";
+import type { AnswerAge, AnswerClaim } from "../core/answers.ts";
 import type { BackendReply, Route, SendCheck } from "../core/backend.ts";
 import { CLAIM_LEASE_MARGIN_MS } from "../core/limits.ts";
 import { refuse } from "../core/refusal.ts";
@@ -13,8 +13,7 @@ export interface Answer {
   readonly source: AnswerSource;
 }
 
-/** A route that keeps its answers. */
-export type KeepingRoute = Pick<Route, "timeoutMs"> & { readonly keepAnswerMs: number };
+type KeyedRoute = Pick<Route, "timeoutMs" | "keepAnswerMs">;
 
 export type AnswerPorts = Pick<PipelinePorts, "answers" | "lastingCalls" | "onAnswer" | "freshness" | "clock">;
 
@@ -24,13 +23,15 @@ type BackendCall = (signal: AbortSignal, mayBeSent: SendCheck) => Promise<Backen
 /**
  * Executes a command under its idempotency key (proto/client.md, "Keep an answer").
  *
+ * - If the key belongs to another command, throws IDEMPOTENCY_KEY_REUSED. This is checked on routes without `keepAnswerMs` too,
+ *   so that the backend does not get the key of a kept answer for another command.
  * - If the command has been executed, returns the kept answer.
  * - If another request is executing the command, waits for the answer until `signal` aborts.
  * - Before a kept answer is returned, calls `mayBeSent`, which throws if the session was revoked.
  */
 export async function answerOnce(
   request: AdmittedRequest,
-  route: KeepingRoute,
+  route: KeyedRoute,
   call: BackendCall,
   mayBeSent: SendCheck,
   ports: AnswerPorts,
@@ -40,7 +41,13 @@ export async function answerOnce(
   switch (outcome.kind) {
     case "first": {
       const check: SendCheck = (queued) => mayBeSent(queued || outcome.waited);
-      const first = (lasting: AbortSignal) => callAndKeep(request, route, outcome.claim, () => call(lasting, check), ports);
+      const { keepAnswerMs } = route;
+      if (keepAnswerMs === undefined) {
+        await outcome.claim.release();
+        return { reply: await call(signal, check), source: "backend" };
+      }
+      const age = () => ageOf(request, keepAnswerMs, ports);
+      const first = (lasting: AbortSignal) => callAndKeep(outcome.claim, age, () => call(lasting, check), ports);
       return { reply: await ports.lastingCalls.run(first), source: "backend" };
     }
     case "kept": {
@@ -58,27 +65,28 @@ export async function answerOnce(
 }
 
 /**
- * Calls the backend and keeps its answer. If the call throws, releases the claim, so that another request can execute the
- * command.
+ * Calls the backend and keeps its answer. If the call throws, releases the claim instead, so that
+ * another request can execute the command.
  */
 async function callAndKeep(
-  request: AdmittedRequest,
-  route: KeepingRoute,
   claim: AnswerClaim,
+  age: () => AnswerAge,
   call: () => Promise<BackendReply>,
   ports: AnswerPorts,
 ): Promise<BackendReply> {
-  let reply: BackendReply;
+  let reply: BackendReply | undefined;
   try {
     reply = await call();
-  } catch (refusal) {
-    await claim.release();
-    ports.onAnswer("released");
-    throw refusal;
+    return reply;
+  } finally {
+    if (reply === undefined) {
+      await claim.release();
+      ports.onAnswer("released");
+    } else {
+      const isKept = await claim.keep(reply, age());
+      ports.onAnswer(isKept ? "kept" : "not_kept");
+    }
   }
-  const isKept = await claim.keep(reply, ageOf(request, route, ports));
-  ports.onAnswer(isKept ? "kept" : "not_kept");
-  return reply;
 }
 
 function keyedRequest({ envelope }: AdmittedRequest, { clock }: AnswerPorts) {
@@ -95,7 +103,7 @@ function keyedRequest({ envelope }: AdmittedRequest, { clock }: AnswerPorts) {
  * - `storedUntilMs` is later than `keptUntilMs` by the freshness window plus `freshness.marginMs`. Until then, a delayed request
  *   can still arrive within its freshness window. Without the stored answer, this request would execute the command again.
  */
-function ageOf({ envelope }: AdmittedRequest, { keepAnswerMs: keptForMs }: KeepingRoute, { clock, freshness }: AnswerPorts) {
+function ageOf({ envelope }: AdmittedRequest, keptForMs: number, { clock, freshness }: AnswerPorts): AnswerAge {
   const keptUntilMs = Math.max(Number(envelope.timestampMs), clock.now()) + keptForMs;
   return { keptForMs, keptUntilMs, storedUntilMs: keptUntilMs + freshness.windowMs + freshness.marginMs };
 }

@@ -98,7 +98,7 @@ export interface AnswerStore {
  *
  * - `kept`: the backend answered, and the answer was stored.
  * - `not_kept`: the backend answered, but the answer could not be stored.
- * - `released`: the backend call failed, and the claim was released.
+ * - `released`: the backend call failed or its answer was transient, and the claim was released.
  * - `replayed`: the request got the answer of an earlier request without a wait.
  * - `waited`: the request got the answer of an earlier request after a wait.
  * - `reused`: the key belongs to another command.

@@ -40,6 +40,8 @@ export interface BackendCommand extends ForwardedHeaders {
 export interface BackendReply {
   readonly resultCode: string;
   readonly payloadBytes: Uint8Array;
+  /** True if the status of the answer asks the client to send the command again later. Such an answer is never kept. */
+  readonly isTransient?: boolean | undefined;
 }
 
 /** The backend call that serves one message type. */

@@ -90,7 +90,7 @@ export const METRICS = {
   sallyport_session_cache_entries: gauge("Sessions in the session cache."),
   sallyport_replay_entries: gauge("Reserved request ids. If the number reaches `replay.entries_max`, requests are refused."),
   sallyport_answers_total: counter(
-    "Requests with an idempotency_key on routes that keep answers, by outcome. `kept`: the backend's answer was kept. `not_kept`: the answer could not be stored. `released`: the call ended without a definite answer. `replayed`: the request got a kept answer. `waited`: the request waited and got the answer of another request. `reused`: refused, because the key belongs to another command.",
+    "Requests with an idempotency_key on routes that keep answers, by outcome. `reused` also counts requests on other routes. `kept`: the backend's answer was kept. `not_kept`: the answer could not be stored. `released`: the call ended without a definite answer, or with status 408, 425 or 429. `replayed`: the request got a kept answer. `waited`: the request waited and got the answer of another request. `reused`: refused, because the key belongs to another command.",
     "outcome",
   ),
   sallyport_answers_evicted_total: counter(

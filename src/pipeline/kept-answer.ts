@@ -65,7 +65,7 @@ export async function answerOnce(
 }
 
 /**
- * Calls the backend and keeps its answer. If the call throws, releases the claim instead, so that
+ * Calls the backend and keeps its answer. If the call throws or its answer is transient, releases the claim instead, so that
  * another request can execute the command.
  */
 async function callAndKeep(
@@ -79,7 +79,7 @@ async function callAndKeep(
     reply = await call();
     return reply;
   } finally {
-    if (reply === undefined) {
+    if (reply === undefined || reply.isTransient === true) {
       await claim.release();
       ports.onAnswer("released");
     } else {

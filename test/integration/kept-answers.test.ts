@@ -138,6 +138,40 @@ for (const [kind, missing] of KINDS) {
       expect(keeping.executed.length).toBe(before + 2);
     });
 
+    test("the key of a kept answer is refused for a command of a route without keep_answer_ms, at every gateway", async () => {
+      const idempotencyKey = newKey();
+      expect((await attempt({ idempotencyKey })).text).toStartWith("ok ");
+      for (const gateway of keeping.gateways.keys()) {
+        const other = await attempt({ messageType: "test.plain", idempotencyKey }, CONNECT, gateway);
+        expect(other.text).toBe("IDEMPOTENCY_KEY_REUSED");
+      }
+      expect(executionsOf(idempotencyKey)).toBe(1);
+    });
+
+    test("so is the key of a command in flight", async () => {
+      const idempotencyKey = newKey();
+      const release = Promise.withResolvers<void>();
+      keeping.answer(async (at) => {
+        await release.promise;
+        return Response.json({ execution: at });
+      });
+      const first = attempt({ idempotencyKey });
+      await until(() => executionsOf(idempotencyKey) === 1, "the first to be executed");
+      const other = await attempt({ messageType: "test.plain", idempotencyKey });
+      release.resolve();
+      expect([(await first).text.slice(0, 3), other.text]).toEqual(["ok ", "IDEMPOTENCY_KEY_REUSED"]);
+    });
+
+    test.each([408, 425, 429])("an answer of status %d asks to try again, and is not kept", async (status) => {
+      const idempotencyKey = newKey();
+      keeping.answer(() => Response.json({ code: "later" }, { status }));
+      expect(await attempt({ idempotencyKey })).toEqual({ text: 'later {"code":"later"}', replayed: null });
+      keeping.answer((at) => Response.json({ execution: at }));
+      expect((await attempt({ idempotencyKey })).text).toStartWith("ok ");
+      expect((await attempt({ idempotencyKey })).replayed).toBe("true");
+      expect(executionsOf(idempotencyKey)).toBe(2);
+    });
+
     test("of 50 concurrent copies in every protocol, one is executed and all get its answer", async () => {
       const idempotencyKey = newKey();
       const release = Promise.withResolvers<void>();

@@ -39,6 +39,8 @@ type AdoptedOption = "timeoutMs" | "responseBytesMax" | "identityHeaders";
  */
 export const COMMAND_CALLS_MAX = 176;
 
+/** Statuses of a backend that did not execute the command now, but may execute it later (RFC 9110, 8470 and 6585). */
+const TRANSIENT_STATUSES: ReadonlySet<number> = new Set([408, 425, 429]);
 const RESULT_CODE = /^[a-z0-9_.-]{1,64}$/;
 
 /** Calls the application's REST API. The route table maps each message type to one HTTP call. */
@@ -167,5 +169,5 @@ function readBusinessError({ status, headers, body }: HttpAnswer): BackendReply 
     typeof object["code"] === "string" && RESULT_CODE.test(object["code"]) && object["code"] !== "ok"
       ? object["code"]
       : `http_${status}`;
-  return { resultCode: code, payloadBytes: body };
+  return { resultCode: code, payloadBytes: body, isTransient: TRANSIENT_STATUSES.has(status) };
 }

@@ -152,6 +152,29 @@ test("no file of src/ is longer than 300 lines", async () => {
   expect(long.map(({ path }) => path)).toEqual([]);
 });
 
+/** A shorter file belongs into the file that uses it. */
+const LINES_MIN = 15;
+
+/** The shorter files, by the reason why no other file can take them in. */
+const SHORT_FILES: Readonly<Record<string, readonly string[]>> = {
+  "a check of the pipeline": ["pipeline/payload-hash.ts", "pipeline/signature.ts"],
+  "an entry point of the client's package": ["client/node.ts"],
+  "the options of one command": ["cli/specs/logout.ts", "cli/specs/whoami.ts"],
+  "several rooms share the type": ["core/flat-schema.ts", "core/upgrade.ts"],
+  "several files share it, and none of them owns it": [
+    ...["client/deferred.ts", "client/timer-ms.ts", "dev/playground/page/message-of.ts", "schema/schema-problem.ts"],
+  ],
+  "commands that must not load the gateway use it": ["cli/serve-defaults.ts", "config/variables.ts"],
+  "two commands load the playground only if it is enabled": ["cli/playground.ts"],
+  "names of JSON files, which mean something else elsewhere": ["schema/metaschemas.ts"],
+};
+
+test("no file of src/ is shorter than 15 lines, except for a reason", async () => {
+  const short = (await sources("src/**/*.ts")).filter(({ text }) => text.trimEnd().split("\n").length < LINES_MIN);
+  const excepted = Object.values(SHORT_FILES).flat();
+  expect(short.map(({ path }) => path.replace("src/", "")).sort()).toEqual(excepted.sort());
+});
+
 test("no folder under src/transport, src/service and src/admin holds more than 12 files", async () => {
   const files = await sources("src/{transport,service,admin}/**/*.ts");
   const perFolder = Map.groupBy(files, ({ path }) => dirname(path));

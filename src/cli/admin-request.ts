@@ -3,11 +3,8 @@ import { member, parseJson, textMember } from "../client/json.ts";
 import { loadConfig } from "../config/load.ts";
 import { messageOf } from "../core/cause.ts";
 import { localUrl } from "../core/listen.ts";
-import { parseDuration } from "./arguments/duration.ts";
-import { type Arguments, parseArguments } from "./arguments/parse.ts";
-import { settingsOf } from "./arguments/settings.ts";
+import { type Arguments, parseArguments, parseDuration, settingsOf, UsageError } from "./arguments/parse.ts";
 import type { CommandSpec } from "./arguments/spec.ts";
-import { UsageError } from "./arguments/usage-error.ts";
 import { EXIT } from "./exit-code.ts";
 import { reportFailure } from "./failure.ts";
 

@@ -1,17 +1,17 @@
 import type { Fetch } from "../client/rest.ts";
 import { messageOf } from "../core/cause.ts";
-import { type Arguments, parseArguments } from "./arguments/parse.ts";
+import { type Arguments, parseArguments, UsageError } from "./arguments/parse.ts";
 import type { ClientCommandSpec } from "./arguments/spec.ts";
-import { UsageError } from "./arguments/usage-error.ts";
 import { type ClientEnvironment, clientEnvironment } from "./environment.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { Output, OutputClosedError } from "./output/output.ts";
 import type { Profile } from "./profile/profile.ts";
 import { selectProfile } from "./profile/profiles.ts";
 import { failureOf } from "./session/failure-report.ts";
-import { systemFetch } from "./session/fetch.ts";
 import { DEFAULT_URL } from "./session/gateway-url.ts";
 import { Trace } from "./session/verbose-trace.ts";
+
+const systemFetch: Fetch = (url, init) => fetch(url, init);
 
 export interface ClientContext {
   readonly environment: ClientEnvironment;

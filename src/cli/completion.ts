@@ -1,6 +1,5 @@
 import { helpOf } from "./arguments/help.ts";
-import { parseArguments } from "./arguments/parse.ts";
-import { UsageError } from "./arguments/usage-error.ts";
+import { parseArguments, UsageError } from "./arguments/parse.ts";
 import { candidatesFor } from "./completion/candidates.ts";
 import { SCRIPTS } from "./completion/scripts.ts";
 import { EXIT } from "./exit-code.ts";

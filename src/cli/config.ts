@@ -1,8 +1,6 @@
 import { configSchema } from "../config/config-schema.ts";
 import { helpOf } from "./arguments/help.ts";
-import { type Arguments, parseArguments } from "./arguments/parse.ts";
-import { settingsWithFile } from "./arguments/settings.ts";
-import { UsageError } from "./arguments/usage-error.ts";
+import { type Arguments, parseArguments, settingsWithFile, UsageError } from "./arguments/parse.ts";
 import { checkConfig } from "./config-check.ts";
 import { printConfig } from "./config-print.ts";
 import { clientEnvironment } from "./environment.ts";

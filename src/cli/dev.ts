@@ -2,17 +2,17 @@ import { type Gateway, startGateway } from "../app/gateway.ts";
 import { DEFAULT_IDENTITY_HEADERS } from "../config/identity-headers.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
+import type { FeedCheckpoint, FeedCheckpointStore } from "../core/feed-checkpoint.ts";
 import { EMAIL_LOGIN } from "../core/public-routes.ts";
 import type { Log } from "../core/telemetry.ts";
 import { GUEST_LOGIN } from "../dev/auth-api.ts";
 import { type DevBackend, startDevBackend } from "../dev/backend.ts";
-import { playgroundEndpoints } from "../dev/playground/endpoints.ts";
+import { playgroundEndpoints } from "../dev/playground/page-endpoints.ts";
 import { type PageFile, pageFiles } from "../dev/playground/page-files.ts";
 import type { DevSetup } from "../dev/playground/setup.ts";
 import { DEV_ROUTES } from "../dev/user-api.ts";
 import type { GatewayMetrics } from "../observe/metrics.ts";
 import { reportFailure } from "./failure.ts";
-import { MemoryCheckpoint } from "./memory-checkpoint.ts";
 import { RestartableGateway, type StartGateway } from "./restartable-gateway.ts";
 import { abortStart, type HeldSignals, stopSignal } from "./signals.ts";
 import { createTelemetry } from "./telemetry.ts";
@@ -76,6 +76,19 @@ const DEFAULTS = {
   "reflection.enabled": true,
   "playground.enabled": true,
 } as const satisfies Partial<Config>;
+
+/** Keeps the checkpoint of the push feed in memory. Memory is enough, because `sallyport dev` restarts its gateway in-process. */
+class MemoryCheckpoint implements FeedCheckpointStore {
+  #checkpoint: FeedCheckpoint | undefined;
+
+  load(): FeedCheckpoint | undefined {
+    return this.#checkpoint;
+  }
+
+  save(checkpoint: FeedCheckpoint): void {
+    this.#checkpoint = checkpoint;
+  }
+}
 
 interface StarterParts {
   readonly backend: DevBackend;

@@ -1,7 +1,6 @@
 import { suggest } from "../config/suggest.ts";
 import type { CommandSpec } from "./arguments/spec.ts";
-import { ALL_COMMANDS, CLIENT_COMMANDS } from "./specs/all.ts";
-import { GATEWAY_COMMANDS } from "./specs/gateway-commands.ts";
+import { ALL_COMMANDS, CLIENT_COMMANDS, GATEWAY_COMMANDS } from "./specs/all.ts";
 
 /** The help that lists all commands. */
 export const GENERAL_HELP = `usage: sallyport <command> [OPTION …]

@@ -1,9 +1,8 @@
 import type { SubscriptionEvent } from "../client/subscription-event.ts";
 import { isEventId } from "../core/grammar.ts";
-import { parseDuration } from "./arguments/duration.ts";
 import { helpOf } from "./arguments/help.ts";
 import type { Arguments } from "./arguments/parse.ts";
-import { UsageError } from "./arguments/usage-error.ts";
+import { parseDuration, UsageError } from "./arguments/parse.ts";
 import { type ClientContext, runClientCommand } from "./client-command.ts";
 import { ConnectionNotes } from "./connection-notes.ts";
 import { EventPrinter } from "./event-printer.ts";

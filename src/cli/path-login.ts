@@ -1,7 +1,7 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import { isJsonObject } from "../core/json-body.ts";
 import type { Arguments } from "./arguments/parse.ts";
-import { UsageError } from "./arguments/usage-error.ts";
+import { UsageError } from "./arguments/parse.ts";
 import { readPayload } from "./payload-argument.ts";
 
 const GUEST_PATH = "/api/v1/public/auth/guest";

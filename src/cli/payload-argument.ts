@@ -2,7 +2,7 @@ import { createReadStream } from "node:fs";
 import { whyUnreadable } from "../core/file-problem.ts";
 import { utf8Text } from "../core/json-body.ts";
 import { JsonTextError, scanJson } from "../core/json-text.ts";
-import { UsageError } from "./arguments/usage-error.ts";
+import { UsageError } from "./arguments/parse.ts";
 
 /** Maximum size of a payload, in bytes: the upper bound of the gateway's setting `limits.payload_bytes_max`. */
 const BYTES_MAX = 64 * 1024 * 1024;

@@ -2,7 +2,8 @@ import { ROUTES_MAX } from "../config/routes.ts";
 import { absolutePathShown, whyUnreadable } from "../core/file-problem.ts";
 import { DOCUMENT_BYTES_MAX, DocumentError, OpenApiDocument } from "../openapi/document.ts";
 import { type ImportOptions, type ImportResult, importRoutes } from "../openapi/import.ts";
-import { UsageError } from "./arguments/usage-error.ts";
+import { originOf } from "../openapi/servers.ts";
+import { UsageError } from "./arguments/parse.ts";
 import { CommandFailure, EXIT, type ExitCode } from "./exit-code.ts";
 import { requireNew, writeNew } from "./new-file.ts";
 import type { Output } from "./output/output.ts";
@@ -29,7 +30,7 @@ export async function importFile({ file, out, schemas, ...options }: ImportFileO
     const document = await read(file);
     const result = importRoutes(document, { ...options, schemaPrefix: folder?.prefix });
     const files = result.routes.flatMap(({ schema }) => (schema === undefined ? [] : [schema]));
-    const toml = routesToml(result, { file, origin: document.origin });
+    const toml = routesToml(result, { file, origin: originOf(document) });
     if (out !== undefined) requireNew(out);
     folder?.requireNew(files);
     folder?.write(files);

@@ -1,7 +1,5 @@
 import { helpOf } from "./arguments/help.ts";
-import { type Arguments, parseArguments } from "./arguments/parse.ts";
-import { settingsWithFile } from "./arguments/settings.ts";
-import { UsageError } from "./arguments/usage-error.ts";
+import { type Arguments, parseArguments, settingsWithFile, UsageError } from "./arguments/parse.ts";
 import { clientEnvironment } from "./environment.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { Output, OutputClosedError } from "./output/output.ts";

@@ -4,7 +4,7 @@ import { schemaFile } from "../config/routes.ts";
 import { absolutePathShown, whyUnreadable } from "../core/file-problem.ts";
 import { MESSAGE_TYPE_MAX } from "../core/grammar.ts";
 import type { SchemaFile } from "../openapi/import.ts";
-import { UsageError } from "./arguments/usage-error.ts";
+import { UsageError } from "./arguments/parse.ts";
 import { CommandFailure, EXIT } from "./exit-code.ts";
 import { requireNew, writeNew } from "./new-file.ts";
 

@@ -1,6 +1,6 @@
 import type { SubscriptionEvent } from "../client/subscription-event.ts";
 import { isMessageType } from "../core/grammar.ts";
-import { UsageError } from "./arguments/usage-error.ts";
+import { UsageError } from "./arguments/parse.ts";
 
 /** Selects the events that `listen` prints. Without `--types`, it prints the events of the backend and every resync. */
 export class TypeFilter {

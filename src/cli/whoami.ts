@@ -4,7 +4,7 @@ import { helpOf } from "./arguments/help.ts";
 import { type ClientContext, runClientCommand } from "./client-command.ts";
 import { CommandFailure, EXIT, type ExitCode } from "./exit-code.ts";
 import type { RecordFields } from "./output/output.ts";
-import { keyIdOf } from "./session/key-id.ts";
+import { keyIdOf } from "./profile/device-key-file.ts";
 import { openSession, type Session } from "./session/profile-session.ts";
 import { WHOAMI } from "./specs/whoami.ts";
 

@@ -1,9 +1,8 @@
 import { type JsonSchema, orNull } from "./json-schema.ts";
 import { parseJson } from "./parse-yaml.ts";
 import { ParseError } from "./parsed-text.ts";
-import { redactedValue } from "./problem.ts";
+import { keyShown, redactedValue, type ValuePath } from "./problem.ts";
 import { closest } from "./suggest.ts";
-import { keyShown, type ValuePath } from "./value-path.ts";
 
 /** A problem of a raw value, or of a value inside it. */
 export interface ValueProblem {

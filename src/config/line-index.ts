@@ -1,4 +1,4 @@
-import type { ValuePath } from "./value-path.ts";
+import type { ValuePath } from "./problem.ts";
 
 interface Place {
   line: number | undefined;

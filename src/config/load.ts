@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { ConfigError } from "./problem.ts";
+import { ConfigError, keyShown } from "./problem.ts";
 import { prefixProblems } from "./route-prefixes.ts";
 import { readSchemas } from "./route-schemas.ts";
 import type { Rule } from "./rule.ts";
@@ -9,7 +9,6 @@ import { originOf, type RawSetting, type SourceValues } from "./source.ts";
 import { type Environment, fromEnvironment } from "./source-environment.ts";
 import { fromFile } from "./source-file.ts";
 import { fromFlags } from "./source-flags.ts";
-import { keyShown } from "./value-path.ts";
 import { FILE_VARIABLE } from "./variables.ts";
 
 export interface ConfigSources {

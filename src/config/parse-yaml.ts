@@ -13,7 +13,7 @@ import {
 import { findJsonError, positionAt } from "../core/json-syntax.ts";
 import { LineIndex } from "./line-index.ts";
 import { type DuplicateKey, type ParsedText, ParseError } from "./parsed-text.ts";
-import type { ValuePath } from "./value-path.ts";
+import type { ValuePath } from "./problem.ts";
 
 /** Parses one document of YAML 1.2, with merge keys (`<<`). Throws `ParseError`. */
 export function parseYaml(text: string): ParsedText {

@@ -1,6 +1,6 @@
 import type { TextPosition } from "../core/json-syntax.ts";
 import type { LineIndex } from "./line-index.ts";
-import type { ValuePath } from "./value-path.ts";
+import type { ValuePath } from "./problem.ts";
 
 /** The result of parsing a configuration text. */
 export interface ParsedText {

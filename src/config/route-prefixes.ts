@@ -1,9 +1,9 @@
 import { isMessageType } from "../core/grammar.ts";
 import { parseTemplate, type RouteTemplate } from "../core/route-template.ts";
 import { isObject } from "./decoder.ts";
+import { keyShown } from "./problem.ts";
 import { CALL_FIELDS } from "./route-call.ts";
 import { originOf, type RawSetting } from "./source.ts";
-import { keyShown } from "./value-path.ts";
 
 /**
  * Returns a problem for each route whose path is below none of `backend.route_prefixes`. Reads the routes as they are written,

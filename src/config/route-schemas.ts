@@ -5,9 +5,9 @@ import { pathShown, whyUnreadable } from "../core/file-problem.ts";
 import type { FlatSchema } from "../core/flat-schema.ts";
 import { SchemaFiles } from "../schema/schema-files.ts";
 import { SchemaProblem } from "../schema/schema-problem.ts";
+import { keyShown } from "./problem.ts";
 import type { Config, ConfigKey } from "./schema.ts";
 import { originOf, type RawSetting } from "./source.ts";
-import { keyShown } from "./value-path.ts";
 
 interface SchemaSources {
   /** The path of the configuration file. Its folder contains the schemas. `undefined`: the working directory contains them. */

@@ -1,5 +1,5 @@
+import type { ValuePath } from "./problem.ts";
 import type { Config, ConfigKey } from "./schema.ts";
-import type { ValuePath } from "./value-path.ts";
 
 /** A constraint between settings, or a setting that a command requires. */
 export interface Rule {

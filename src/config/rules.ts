@@ -5,7 +5,7 @@ import {
   JSON_INFLATION,
   REQUEST_OVERHEAD_BYTES,
 } from "../core/limits.ts";
-import { ConfigError } from "./problem.ts";
+import { ConfigError, keyShown, type ValuePath } from "./problem.ts";
 import { answerSizeProblem, sessionPathProblem } from "./public-route-checks.ts";
 import { ROUTE_RULES } from "./route-rules.ts";
 import type { Rule } from "./rule.ts";
@@ -14,7 +14,6 @@ import { hasPrivateListener, PUSH_RULES } from "./rules-push.ts";
 import type { Config, ConfigKey } from "./schema.ts";
 import { variableOf } from "./schema.ts";
 import { originOf, type RawSetting } from "./source.ts";
-import { keyShown, type ValuePath } from "./value-path.ts";
 
 /** Number of replay buffers that a resumed stream reads: one of its user, and one of its session. */
 const REPLAY_BUFFERS = 2;

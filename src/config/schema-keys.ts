@@ -1,8 +1,7 @@
 import { DEVICE_KEY_ALGORITHMS } from "../core/keys.ts";
 import { list } from "./decoder.ts";
 import { secret, setting, unset } from "./setting.ts";
-import { time } from "./time.ts";
-import { choice, filePath, text } from "./values.ts";
+import { choice, filePath, text, time } from "./values.ts";
 
 const seed = (role: string) =>
   text(

@@ -5,11 +5,10 @@ import type { LineIndex } from "./line-index.ts";
 import { parseToml } from "./parse-toml.ts";
 import { parseJson, parseYaml } from "./parse-yaml.ts";
 import { type DuplicateKey, type ParsedText, ParseError } from "./parsed-text.ts";
-import { redactedKey, redactedValue } from "./problem.ts";
+import { keyShown, redactedKey, redactedValue, type ValuePath } from "./problem.ts";
 import { CONFIG_KEYS, type ConfigKey, isConfigKey } from "./schema.ts";
 import { originOf, type RawSetting, type SourceValues } from "./source.ts";
 import { unknownKey } from "./unknown-key.ts";
-import { keyShown, type ValuePath } from "./value-path.ts";
 
 const PARSERS: Readonly<Record<string, (text: string, path: string) => ParsedText>> = {
   ".toml": parseToml,

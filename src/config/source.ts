@@ -1,6 +1,6 @@
 import { ParseError } from "./parsed-text.ts";
+import type { ValuePath } from "./problem.ts";
 import { type ConfigKey, SCHEMA } from "./schema.ts";
-import type { ValuePath } from "./value-path.ts";
 
 /** One setting as a source contains it, before its value is decoded. */
 export interface RawSetting {

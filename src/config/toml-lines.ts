@@ -1,6 +1,6 @@
 import { type AST, parseTOML } from "toml-eslint-parser";
 import { LineIndex } from "./line-index.ts";
-import type { ValuePath } from "./value-path.ts";
+import type { ValuePath } from "./problem.ts";
 
 /** Finds the line of each key of a TOML text, because `Bun.TOML.parse` reports no positions. */
 export function tomlLines(text: string): LineIndex {

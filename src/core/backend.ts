@@ -24,6 +24,15 @@ export interface ForwardedHeaders extends IncomingTrace {
   readonly userAgent: string | undefined;
 }
 
+export function forwardedHeaders(headers: { get(name: string): string | null }): ForwardedHeaders {
+  return {
+    acceptLanguage: headers.get("accept-language") ?? undefined,
+    userAgent: headers.get("user-agent") ?? undefined,
+    traceparent: headers.get("traceparent") ?? undefined,
+    tracestate: headers.get("tracestate") ?? undefined,
+  };
+}
+
 /** A command that passed every check and is sent to the backend. */
 export interface BackendCommand extends ForwardedHeaders {
   readonly messageType: string;

@@ -1,5 +1,8 @@
 import type { Refusal } from "../core/refusal.ts";
+import type { Admission } from "./admission.ts";
 import type { EventCodec, Sink, SinkListener } from "./sink.ts";
+import type { StartPosition } from "./stream-start.ts";
+import type { Subscription } from "./subscription.ts";
 
 export interface EventCollectorParts {
   readonly codec: EventCodec;
@@ -119,4 +122,11 @@ export class EventCollector implements Sink {
     this.#wake = undefined;
     wake?.();
   }
+}
+
+/** A poll that the hub has accepted and not answered yet. */
+export interface Poll extends StartPosition {
+  readonly admission: Admission;
+  readonly collector: EventCollector;
+  readonly subscription: Subscription;
 }

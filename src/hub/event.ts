@@ -4,8 +4,7 @@ import type { Signer } from "../core/keys.ts";
 import { sha256 } from "../crypto/ed25519.ts";
 import { eventSigningInput } from "../crypto/signing-input.ts";
 import { EventEnvelopeSchema, GatewayEventSchema } from "../gen/sallyport/v1/gateway_pb.ts";
-import { encodeBase64 } from "../rpc/base64.ts";
-import { encodeFrame, FRAME_HEADER_BYTES } from "../rpc/frame.ts";
+import { encodeBase64, encodeFrame, FRAME_HEADER_BYTES } from "../rpc/frame.ts";
 import type { FrameForm } from "./sink.ts";
 
 const utf8 = new TextEncoder();

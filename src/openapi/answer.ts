@@ -1,8 +1,7 @@
-import type { OpenApiDocument } from "./document.ts";
+import type { Node, OpenApiDocument } from "./document.ts";
+import { NotExpressible } from "./document.ts";
+import type { RouteFields } from "./mapping.ts";
 import { isJson, isMultipart, mediaTypesOf, routeMediaType } from "./media-types.ts";
-import type { Node } from "./node.ts";
-import { NotExpressible } from "./not-expressible.ts";
-import type { RouteFields } from "./route-fields.ts";
 
 /** Media types of answers that may never end. The gateway passes on only complete answers, so it cannot pass on these types. */
 const ENDLESS: ReadonlySet<string> = new Set(["text/event-stream", "multipart/x-mixed-replace"]);

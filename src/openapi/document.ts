@@ -1,12 +1,17 @@
 import { isMap, isScalar, LineCounter, parseDocument } from "yaml";
 import { isObject } from "../config/decoder.ts";
-import type { Node } from "./node.ts";
-import { NotExpressible } from "./not-expressible.ts";
-import { serverOf } from "./servers.ts";
+
+/** An object of an OpenAPI document. */
+export type Node = Readonly<Record<string, unknown>>;
 
 /** Thrown if a text is no OpenAPI document. The message can name a position in the text, but never quotes the text. */
 export class DocumentError extends Error {
   override readonly name = "DocumentError";
+}
+
+/** Thrown if an operation cannot be converted to a route. The message is the reason, as a phrase. */
+export class NotExpressible extends Error {
+  override readonly name = "NotExpressible";
 }
 
 /** Maximum size of a document in bytes. The OpenAPI document of GitHub has 13 MB. */
@@ -37,15 +42,6 @@ export class OpenApiDocument {
     }
     this.root = root;
     this.version = version;
-  }
-
-  /** The origin of the first server. Empty if the URL of this server is relative or invalid. */
-  get origin(): string {
-    try {
-      return serverOf(this.root["servers"]).origin;
-    } catch {
-      return "";
-    }
   }
 
   /**

@@ -1,9 +1,9 @@
 import { routes as routeDecoder } from "../config/routes.ts";
 import { answerFields } from "./answer.ts";
 import type { OpenApiDocument } from "./document.ts";
+import { NotExpressible } from "./document.ts";
 import { mappingOf, type PayloadFields } from "./mapping.ts";
 import { MessageTypes } from "./message-type.ts";
-import { NotExpressible } from "./not-expressible.ts";
 import { type Operation, type OperationName, operationsOf } from "./operations.ts";
 import type { Loss } from "./schemas/losses.ts";
 import { payloadSchema } from "./schemas/payload-schema.ts";

@@ -1,11 +1,16 @@
 import { OCTET_STREAM } from "../core/media-type.ts";
 import type { OpenApiDocument } from "./document.ts";
-import { NotExpressible } from "./not-expressible.ts";
+import { NotExpressible } from "./document.ts";
 import type { Operation } from "./operations.ts";
 import { type FieldParameter, type Parameters, readParameters } from "./parameters.ts";
 import { type Body, bodyOf, type RawBody } from "./request-body.ts";
-import type { RouteFields } from "./route-fields.ts";
 import { routePath, unusedName, variableNames } from "./route-path.ts";
+
+/** Fields of a route (`row`), and what authors of clients must know about them (`remarks`). */
+export interface RouteFields {
+  readonly row: Readonly<Record<string, string>>;
+  readonly remarks: readonly string[];
+}
 
 /** How a route sends the payload to the backend: the path of the route, and the fields of the route for the body. */
 export interface Mapping extends RouteFields {

@@ -1,6 +1,5 @@
 import { isObject } from "../config/decoder.ts";
-import type { OpenApiDocument } from "./document.ts";
-import type { Node } from "./node.ts";
+import type { Node, OpenApiDocument } from "./document.ts";
 import { firstServer, type Server, serverOf } from "./servers.ts";
 
 /** The HTTP methods that a route can have, as an OpenAPI path item names them. */

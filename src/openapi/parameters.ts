@@ -1,6 +1,5 @@
-import type { OpenApiDocument } from "./document.ts";
-import type { Node } from "./node.ts";
-import { NotExpressible } from "./not-expressible.ts";
+import type { Node, OpenApiDocument } from "./document.ts";
+import { NotExpressible } from "./document.ts";
 
 /**
  * Header parameters that the imported route does not mention. OpenAPI ignores parameters named Accept, Content-Type and

@@ -1,7 +1,7 @@
 import { isObject } from "../config/decoder.ts";
 import type { OpenApiDocument } from "./document.ts";
+import { NotExpressible } from "./document.ts";
 import { acceptsJson, isMultipart, mediaTypesOf, routeMediaType } from "./media-types.ts";
-import { NotExpressible } from "./not-expressible.ts";
 import type { Operation, OperationMethod } from "./operations.ts";
 
 /** The body of an operation. */

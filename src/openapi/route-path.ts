@@ -1,5 +1,5 @@
 import { isIdentifier } from "../core/path-grammar.ts";
-import { NotExpressible } from "./not-expressible.ts";
+import { NotExpressible } from "./document.ts";
 
 /** Matches a segment that is a variable. In the last segment of a path, a verb may follow the variable, such as `{id}:cancel`. */
 const VARIABLE = /^\{([^{}]+)\}(:[^{}]+)?$/;

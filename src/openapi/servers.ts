@@ -1,6 +1,6 @@
 import { isObject } from "../config/decoder.ts";
-import type { Node } from "./node.ts";
-import { NotExpressible } from "./not-expressible.ts";
+import type { Node, OpenApiDocument } from "./document.ts";
+import { NotExpressible } from "./document.ts";
 
 /** The server of an operation. `origin` is empty if the URL of the server is relative. `basePath` has no slash at its end. */
 export interface Server {
@@ -23,6 +23,15 @@ export function firstServer(servers: unknown): Server | undefined {
 
 export function serverOf(servers: unknown): Server {
   return firstServer(servers) ?? HERE;
+}
+
+/** The origin of the document's first server. Empty if the URL of this server is relative or invalid. */
+export function originOf({ root }: OpenApiDocument): string {
+  try {
+    return serverOf(root["servers"]).origin;
+  } catch {
+    return "";
+  }
 }
 
 function readServer({ url, variables }: Node): Server {

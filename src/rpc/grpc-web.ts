@@ -9,9 +9,8 @@ import {
   trailerFlag,
   trailerSerialize,
 } from "@connectrpc/connect/protocol-grpc-web";
-import { encodeBase64 } from "./base64.ts";
 import type { CodecName } from "./codec.ts";
-import { encodeFrame, FLAG_COMPRESSED } from "./frame.ts";
+import { encodeBase64, encodeFrame, FLAG_COMPRESSED } from "./frame.ts";
 import { grpcTimeoutMs } from "./grpc.ts";
 import type { HttpReply, ResponseHeaders } from "./http.ts";
 import { type ConstantHeaders, constantHeaders, constantStreamHeaders, replyHeaders } from "./metadata.ts";

@@ -1,10 +1,9 @@
 import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { encodeBase64 } from "./base64.ts";
 import type { Call } from "./call.ts";
 import type { Codec, CodecName } from "./codec.ts";
 import type { Compression } from "./compression.ts";
-import { encodeFrame, FLAG_COMPRESSED } from "./frame.ts";
+import { encodeBase64, encodeFrame, FLAG_COMPRESSED } from "./frame.ts";
 import type { BodySink, BodyWriter, HttpStreamReply } from "./http.ts";
 import type { ProtocolName, StreamEnd, StreamProtocol } from "./protocol.ts";
 

@@ -9,8 +9,19 @@ import type {
 } from "@bufbuild/protobuf";
 import type { Call } from "./call.ts";
 import { type Codecs, codecsOf } from "./codec.ts";
-import type { EncodedMessage } from "./encoded-message.ts";
 import type { OutgoingStream } from "./outgoing-stream.ts";
+
+/**
+ * A response message that a unary handler has already encoded with `call.codec`. The server sends it without compression,
+ * because compressing many signed events takes milliseconds and saves little.
+ */
+export class EncodedMessage {
+  readonly bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+  }
+}
 
 /**
  * Answers one request message with one response message. May throw any error: `RpcOptions.toConnectError` translates errors.

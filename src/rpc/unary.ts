@@ -1,7 +1,6 @@
 import type { DescMessage } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { Call } from "./call.ts";
-import { EncodedMessage } from "./encoded-message.ts";
 import type { HttpReply, HttpRequest } from "./http.ts";
 import type { Negotiated } from "./negotiate.ts";
 import { type RpcOptions, readOptions } from "./options.ts";
@@ -9,6 +8,7 @@ import type { UnaryProtocol } from "./protocol.ts";
 import { type CallHeaders, charged, openCall, receive } from "./receive.ts";
 import { readMessage } from "./request-message.ts";
 import type { UnaryMethod } from "./service.ts";
+import { EncodedMessage } from "./service.ts";
 
 type AnyUnaryMethod<Peer> = UnaryMethod<DescMessage, DescMessage, Peer>;
 

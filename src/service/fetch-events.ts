@@ -3,7 +3,7 @@ import type { Peer } from "../core/admission.ts";
 import { FETCH_ANSWER_MS_MAX, FETCH_BYTES_MAX } from "../core/limits.ts";
 import type { SignedMessage } from "../pipeline/proof.ts";
 import type { Call } from "../rpc/call.ts";
-import { EncodedMessage } from "../rpc/encoded-message.ts";
+import { EncodedMessage } from "../rpc/service.ts";
 import { admitCall, type GatewayServiceParts } from "./admit-call.ts";
 import { readFetchPayload } from "./event-payloads.ts";
 import { encodeFetchResponse } from "./fetch-response.ts";

@@ -1,4 +1,5 @@
 import type { Peer } from "../core/admission.ts";
+import { forwardedHeaders } from "../core/backend.ts";
 import { Gateway, type GatewayEventSchema } from "../gen/sallyport/v1/gateway_pb.ts";
 import { runCommand } from "../pipeline/command.ts";
 import type { SignedMessage } from "../pipeline/proof.ts";
@@ -8,7 +9,6 @@ import { type AnyMethod, serverStream, unary } from "../rpc/service.ts";
 import { admitCall, type GatewayServiceParts } from "./admit-call.ts";
 import { readSubscribePayload } from "./event-payloads.ts";
 import { fetchEvents } from "./fetch-events.ts";
-import { forwardedHeaders } from "./forwarded-headers.ts";
 
 /**
  * Returns the RPCs of the contract: `ExecuteCommand`, `SubscribeEvents` and `FetchEvents`. Each RPC passes its decoded message

@@ -1,4 +1,4 @@
-import { lastLines } from "../core/last-lines.ts";
+import { lastLines } from "../workers/worker-process.ts";
 import { decodeMessage, encodeMessage, type FromSuccessor, type ToSuccessor } from "./messages.ts";
 import type { Program } from "./program.ts";
 

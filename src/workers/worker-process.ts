@@ -1,4 +1,3 @@
-import { lastLines } from "../core/last-lines.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
 
 export interface WorkerEnd {
@@ -75,4 +74,18 @@ function trySend(send: () => void): void {
   } catch {
     // The process has closed its channel.
   }
+}
+
+/** Maximum number of characters of a child process's standard error that are kept for the log. */
+const STDERR_CHARS_MAX = 2000;
+
+/** Copies a stream to standard error. When the stream ends, resolves to its last `STDERR_CHARS_MAX` characters. */
+export async function lastLines(stream: ReadableStream<Uint8Array>): Promise<string> {
+  const decoder = new TextDecoder();
+  let kept = "";
+  for await (const chunk of stream) {
+    process.stderr.write(chunk);
+    kept = (kept + decoder.decode(chunk, { stream: true })).slice(-STDERR_CHARS_MAX);
+  }
+  return kept.trim();
 }

@@ -16,7 +16,7 @@ export const IMPORT_RULES: Readonly<Record<string, ImportRule>> = {
     mayImport: ["gen", "core/clock.ts", "core/content-coding.ts", "core/live-set.ts", "core/media-type.ts"],
   },
   pipeline: { is: "the checks", mayImport: ["core", "crypto", "gen"] },
-  hub: { is: "streams and events", mayImport: ["core", "crypto", "gen", "rpc/base64.ts", "rpc/frame.ts"] },
+  hub: { is: "streams and events", mayImport: ["core", "crypto", "gen", "rpc/frame.ts"] },
   hpack: { is: "header compression of HTTP/2, for peers with a small table", mayImport: [] },
   stores: { is: "implementations of the store ports", mayImport: ["core"] },
   backend: {

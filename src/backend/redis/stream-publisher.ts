@@ -6,7 +6,7 @@ import { type ConnectionOptions, RedisConnection } from "../../stores/redis/conn
 import { type RedisCall, RedisUnavailable } from "../../stores/redis/redis-call.ts";
 import { Script } from "../../stores/redis/script.ts";
 import { contentHash, eventKey } from "../publish/recent-event-ids.ts";
-import { explainWrongType } from "./wrong-type.ts";
+import { explainWrongType } from "./stream-reader.ts";
 
 /**
  * Adds entries to the Redis Stream. Each event id is stored in a key of its own, with a hash of the entry's content. An entry whose

@@ -1,7 +1,6 @@
 import { type RedisCall, RedisUnavailable } from "../../stores/redis/redis-call.ts";
 import { Script } from "../../stores/redis/script.ts";
 import { ENTRY_BYTES_MAX, type StreamEntry } from "./stream-entry.ts";
-import { explainWrongType } from "./wrong-type.ts";
 
 /** Maximum number of entries in one read. */
 const ENTRIES_MAX = 256;
@@ -182,4 +181,14 @@ export function compareIds(a: string, b: string): number {
 function partsOf(id: string): [bigint, bigint] {
   const [ms = "0", number = "0"] = id.split("-");
   return [BigInt(ms), BigInt(number)];
+}
+
+/**
+ * If a Redis command failed because `key` is not a stream, returns an error that names the key. Returns every other error
+ * unchanged.
+ */
+export function explainWrongType(error: unknown, key: string): unknown {
+  if (!(error instanceof RedisUnavailable) || !/\bWRONGTYPE\b/.test(error.message)) return error;
+  const advice = "delete the key, or set push.redis.stream to another one";
+  return new RedisUnavailable(`the key ${key} is not a stream (WRONGTYPE); ${advice}`, { cause: error });
 }

@@ -1,7 +1,14 @@
 import { parseArgs } from "node:util";
 import { suggest } from "../../config/suggest.ts";
 import type { CommandSpec, OptionSpec } from "./spec.ts";
-import { UsageError } from "./usage-error.ts";
+
+/** The command line is wrong. The message quotes no value, because a value may be a secret. */
+export class UsageError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = "UsageError";
+  }
+}
 
 /**
  * The syntax of an option name. Error messages quote an unknown option only if it has this syntax, because other text may be a
@@ -77,4 +84,28 @@ function checkCount(spec: CommandSpec, count: number): void {
   if (count <= max) return;
   const names = spec.positionals.map(({ name }) => name).join(" and ");
   throw new UsageError(max === 0 ? "the command takes only options" : `only ${names} may stand beside the options`);
+}
+
+/** Returns the options `--config` and `--set` in the form that `loadConfig` expects. */
+export function settingsOf(parsed: Arguments): string[] {
+  return ["config", "set"].flatMap((name) => parsed.values(name).flatMap((value) => [`--${name}`, value]));
+}
+
+/** Returns the options for `loadConfig`. If `file` is given, it is used as `--config`. Throws `UsageError` if both are given. */
+export function settingsWithFile(parsed: Arguments, file: string | undefined): string[] {
+  if (file === undefined) return settingsOf(parsed);
+  if (parsed.has("config")) throw new UsageError("the configuration file is given twice");
+  return ["--config", file, ...settingsOf(parsed)];
+}
+
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+/** Maximum duration: 24 h. It must be shorter than the longest delay of a JavaScript timer, which is 24.8 days. */
+const DURATION_MS_MAX = 24 * 3_600_000;
+
+/** Parses a duration such as `500ms`, `5s`, `2m` or `1h`. A number without a unit is in seconds. Throws `UsageError`. */
+export function parseDuration(option: string, text: string): number {
+  const [, number = "", unit = "s"] = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h)?$/.exec(text) ?? [];
+  const ms = number === "" ? Number.NaN : Math.round(Number(number) * (UNIT_MS[unit] ?? Number.NaN));
+  if (ms >= 1 && ms <= DURATION_MS_MAX) return ms;
+  throw new UsageError(`--${option} must be a duration such as 500ms, 5s or 2m, at most 24h`);
 }

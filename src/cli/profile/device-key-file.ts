@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { DeviceKey, KeyAlgorithm } from "../../client/device-key.ts";
 import { isJsonObject } from "../../core/json-body.ts";
 
@@ -40,4 +41,16 @@ export function privateJwkOf(json: unknown): PrivateJwk | undefined {
   if (!isJsonObject(json)) return undefined;
   const texts = Object.entries(json).filter((entry): entry is [string, string] => typeof entry[1] === "string");
   return texts.length === Object.keys(json).length ? Object.fromEntries(texts) : undefined;
+}
+
+/** Returns the id of a device key: its RFC 7638 thumbprint. The key ids of the gateway are thumbprints too. */
+export function keyIdOf({ algorithm, publicKey }: DeviceKey): string {
+  return createHash("sha256").update(thumbprintMembers(algorithm, publicKey)).digest("base64url");
+}
+
+/** The required members of the public JWK, in lexicographic order (RFC 7638 3). */
+function thumbprintMembers(algorithm: DeviceKey["algorithm"], publicKey: Uint8Array): string {
+  const base64url = (from: number, to: number) => Buffer.from(publicKey.subarray(from, to)).toString("base64url");
+  if (algorithm !== "ES256") return `{"crv":"Ed25519","kty":"OKP","x":"${base64url(0, 32)}"}`;
+  return `{"crv":"P-256","kty":"EC","x":"${base64url(1, 33)}","y":"${base64url(33, 65)}"}`;
 }

@@ -1,8 +1,9 @@
 import { readdirSync } from "node:fs";
+import { homedir } from "node:os";
+import { isAbsolute, join } from "node:path";
 import { PROFILE_VARIABLE } from "../../config/variables.ts";
-import { UsageError } from "../arguments/usage-error.ts";
+import { UsageError } from "../arguments/parse.ts";
 import type { ClientEnvironment } from "../environment.ts";
-import { configFolder } from "./config-folder.ts";
 import { Profile, profilesFolder } from "./profile.ts";
 
 /** Names of profiles are names of folders. So they contain no dots and no slashes. */
@@ -30,4 +31,10 @@ export function profileNames(environment: ClientEnvironment): string[] {
     // The folder does not exist before the first login.
     return [];
   }
+}
+
+/** Returns the client's configuration folder. Ignores a relative `XDG_CONFIG_HOME` (XDG Base Directory Specification). */
+function configFolder({ xdgConfigHome, home }: Pick<ClientEnvironment, "xdgConfigHome" | "home">): string {
+  const base = xdgConfigHome !== undefined && isAbsolute(xdgConfigHome) ? xdgConfigHome : join(home ?? homedir(), ".config");
+  return join(base, "sallyport");
 }

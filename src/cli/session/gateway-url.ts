@@ -1,4 +1,4 @@
-import { UsageError } from "../arguments/usage-error.ts";
+import { UsageError } from "../arguments/parse.ts";
 
 /** The URL of `sallyport dev` with its default settings. */
 export const DEFAULT_URL = "http://127.0.0.1:8080";

@@ -3,7 +3,7 @@ import type { Fetch } from "../../client/rest.ts";
 import type { CommandResult, Evidence, VerifiedEvent } from "../../client/verify.ts";
 import type { Output } from "../output/output.ts";
 import { printable } from "../output/printable.ts";
-import { keyIdOf } from "./key-id.ts";
+import { keyIdOf } from "../profile/device-key-file.ts";
 
 /** Names of the fields that follow the domain in the signing input of a request (proto/README.md, "What is signed"). */
 const REQUEST_FIELDS = [

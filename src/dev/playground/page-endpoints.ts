@@ -1,5 +1,6 @@
 import type { HttpEndpoint } from "../../core/http-endpoint.ts";
 import { RestError } from "../../core/rest-reply.ts";
+import { type DevCallParts, devEndpoints, plainSetupEndpoint } from "./dev-endpoints.ts";
 import type { PageFile } from "./page-files.ts";
 
 /**
@@ -33,6 +34,14 @@ const SECURITY_HEADERS = {
 const IMMUTABLE = "public, max-age=31536000, immutable";
 /** A browser asks each time whether the document has changed, because only the document names the current assets. */
 const REVALIDATED = "no-cache";
+
+/**
+ * Creates the endpoints of the playground: the page at `/` of the edge, the files of the page, and the calls that the page
+ * makes. Without `dev`, the page cannot read login codes, push events, revoke sessions or restart the gateway.
+ */
+export function playgroundEndpoints(files: readonly PageFile[], dev?: DevCallParts): HttpEndpoint[] {
+  return [...pageEndpoints(files), ...(dev === undefined ? [plainSetupEndpoint()] : devEndpoints(dev))];
+}
 
 /** Creates the endpoints that serve the files of the page. */
 export function pageEndpoints(files: readonly PageFile[]): HttpEndpoint[] {

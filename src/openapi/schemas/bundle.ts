@@ -1,8 +1,7 @@
 import { isObject } from "../../config/decoder.ts";
 import { CHECKED_KEYWORDS } from "../../schema/vocabularies.ts";
-import type { OpenApiDocument } from "../document.ts";
-import type { Node } from "../node.ts";
-import { NotExpressible } from "../not-expressible.ts";
+import type { Node, OpenApiDocument } from "../document.ts";
+import { NotExpressible } from "../document.ts";
 import { convertDialect } from "./dialect.ts";
 import { IN_PLACE, KEYWORDS, type SchemaObject } from "./keywords.ts";
 import { Losses } from "./losses.ts";

@@ -1,6 +1,5 @@
 import { isObject } from "../../config/decoder.ts";
-import type { OpenApiDocument } from "../document.ts";
-import type { Node } from "../node.ts";
+import type { Node, OpenApiDocument } from "../document.ts";
 
 /**
  * Converts one schema of OpenAPI 3.0 or 3.1 to JSON Schema 2020-12. Does not convert the schemas inside this schema.

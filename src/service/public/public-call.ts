@@ -1,12 +1,12 @@
 import type { PublicAnswer, PublicBackend } from "../../core/backend.ts";
+import { forwardedHeaders } from "../../core/backend.ts";
 import type { HttpCall } from "../../core/http-endpoint.ts";
 import { hasBody } from "../../core/public-routes.ts";
 import type { Reason } from "../../core/reasons.ts";
 import { Refusal } from "../../core/refusal.ts";
 import { RestError, type RestErrorCode } from "../../core/rest-reply.ts";
 import { BodyTooSlow } from "../../rpc/http.ts";
-import { forwardedHeaders } from "../forwarded-headers.ts";
-import { invalid } from "./fields/public-error.ts";
+import { invalid } from "./fields/public-fields.ts";
 import { readJsonBody } from "./public-body.ts";
 import {
   chargePublic,

@@ -1,5 +1,5 @@
-import { invalid } from "./fields/public-error.ts";
 import type { Fields } from "./fields/public-fields.ts";
+import { invalid } from "./fields/public-fields.ts";
 
 /**
  * Reads a query (WHATWG URL, application/x-www-form-urlencoded). Throws RestError if a name occurs twice, or if the percent-encoded

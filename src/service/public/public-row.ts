@@ -13,8 +13,7 @@ import {
 import { PayloadSchema } from "../../schema/payload-schema.ts";
 import { checkDeviceKey, type DeviceKeyRules } from "./fields/device-key-check.ts";
 import { identityKey } from "./fields/identity-key.ts";
-import { invalid } from "./fields/public-error.ts";
-import { FieldChecks, type Fields } from "./fields/public-fields.ts";
+import { FieldChecks, type Fields, invalid } from "./fields/public-fields.ts";
 
 /** A call whose fields are valid. */
 export interface CheckedCall {

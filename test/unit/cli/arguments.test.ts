@@ -1,8 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { parseDuration } from "../../../src/cli/arguments/duration.ts";
 import { helpOf } from "../../../src/cli/arguments/help.ts";
-import { parseArguments } from "../../../src/cli/arguments/parse.ts";
-import { UsageError } from "../../../src/cli/arguments/usage-error.ts";
+import { parseArguments, parseDuration, UsageError } from "../../../src/cli/arguments/parse.ts";
 import { isReadableByOthers, parseGatewayUrl } from "../../../src/cli/session/gateway-url.ts";
 import { ALL_COMMANDS } from "../../../src/cli/specs/all.ts";
 import { CALL } from "../../../src/cli/specs/call.ts";

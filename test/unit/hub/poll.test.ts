@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { fromBinary, fromJsonString } from "@bufbuild/protobuf";
 import { type GatewayEvent, GatewayEventSchema } from "../../../src/gen/sallyport/v1/gateway_pb.ts";
+import type { Poll } from "../../../src/hub/event-collector.ts";
 import type { Hub } from "../../../src/hub/hub.ts";
 import { LocalStreams } from "../../../src/hub/local-streams.ts";
-import type { Poll } from "../../../src/hub/poll.ts";
 import { FRAME_HEADER_BYTES } from "../../../src/rpc/frame.ts";
 import { collect, createHub, event, HEARTBEAT_MS, refusalOf, shutDown } from "./support/hub-fixture.ts";
 

@@ -1,7 +1,6 @@
 import type { SetupRoute } from "../setup.ts";
-import { onPress } from "./busy.ts";
 import type { Command } from "./device-session.ts";
-import { fill, h, setAttributes } from "./dom.ts";
+import { fill, h, onPress, setAttributes } from "./dom.ts";
 import { messageOf } from "./message-of.ts";
 
 const OTHER = "";

@@ -1,7 +1,6 @@
-import { onPress } from "./busy.ts";
 import { toHex } from "./bytes.ts";
 import type { DeviceSession } from "./device-session.ts";
-import { fill, h } from "./dom.ts";
+import { fill, h, onPress } from "./dom.ts";
 import { facts, mono } from "./evidence-parts.ts";
 
 /** Shows who is logged in on this device, with a button to log out. */

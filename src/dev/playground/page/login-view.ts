@@ -6,9 +6,8 @@ import {
   type SessionCredentials,
   sendEmailCode,
 } from "../../../client/index.ts";
-import { onPress } from "./busy.ts";
 import { fetchOutbox, type Mail } from "./dev-calls.ts";
-import { fill, h, setAttributes } from "./dom.ts";
+import { fill, h, onPress, setAttributes } from "./dom.ts";
 import { messageOf } from "./message-of.ts";
 
 const baseUrl = location.origin;

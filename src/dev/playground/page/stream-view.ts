@@ -5,10 +5,9 @@ import {
   type SubscriptionState,
   type VerifiedEvent,
 } from "../../../client/index.ts";
-import { onPress } from "./busy.ts";
 import { pushEvent, restartGateway, revoke } from "./dev-calls.ts";
 import type { DeviceSession } from "./device-session.ts";
-import { fill, h } from "./dom.ts";
+import { fill, h, onPress } from "./dom.ts";
 import { eventItem, memberOf, note } from "./event-item.ts";
 import { messageOf } from "./message-of.ts";
 

@@ -1,6 +1,5 @@
-import { onPress } from "./busy.ts";
 import { CHECKS } from "./checks.ts";
-import { fill, h, spoken } from "./dom.ts";
+import { fill, h, onPress, spoken } from "./dom.ts";
 import type { Tamper } from "./tamper.ts";
 import { ANSWER_TAMPERS } from "./tampers-answer.ts";
 import { REQUEST_TAMPERS } from "./tampers-request.ts";

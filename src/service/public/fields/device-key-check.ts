@@ -1,6 +1,5 @@
 import { DEFAULT_KEY_ALGORITHM, type DeviceKeyAlgorithm, decodePublicKey, keyAlgorithmOf } from "../../../core/keys.ts";
-import { invalid } from "./public-error.ts";
-import { type Fields, textOf } from "./public-fields.ts";
+import { type Fields, invalid, textOf } from "./public-fields.ts";
 
 /** The device keys that a login may register. */
 export interface DeviceKeyRules {

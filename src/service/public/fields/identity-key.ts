@@ -1,8 +1,7 @@
 import { createHash } from "node:crypto";
 import type { IdentityKind } from "../../../core/public-routes.ts";
 import { foldedKey, mailboxKey } from "./mailbox-key.ts";
-import { invalid } from "./public-error.ts";
-import { requireChallenge, requireEmail, textOf } from "./public-fields.ts";
+import { invalid, requireChallenge, requireEmail, textOf } from "./public-fields.ts";
 
 /** Maximum length of an opaque identity, in UTF-16 code units. It must suffice for authorization codes and ID tokens (OIDC). */
 const OPAQUE_CHARS_MAX = 8192;

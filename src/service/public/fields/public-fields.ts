@@ -1,14 +1,18 @@
 import { isJsonObject } from "../../../core/json-body.ts";
 import { type FieldKind, type FieldRule, KEY_FIELDS, readFieldRule } from "../../../core/public-routes.ts";
+import { RestError } from "../../../core/rest-reply.ts";
 import { challengeKey } from "./challenge-id.ts";
-import { checkJsonNumbers } from "./json-numbers.ts";
-import { invalid } from "./public-error.ts";
 
 const EMAIL_CHARS_MAX = 254;
 const CODE = /^[\x21-\x7e]{1,32}$/;
 const METADATA_ENTRIES_MAX = 16;
 const METADATA_NAME = /^[A-Za-z0-9_.-]{1,64}$/;
 const METADATA_VALUE_CHARS_MAX = 256;
+
+/** Creates the error of an invalid call. `detail` is sent to the client. */
+export function invalid(detail: string): RestError {
+  return new RestError("invalid_request", detail);
+}
 
 /** The fields of a call: the members of its JSON body, or the parameters of its query. */
 export type Fields = Readonly<Record<string, unknown>>;
@@ -114,4 +118,16 @@ function checkMetadata(metadata: unknown, name: string): void {
       throw invalid(`${name} values are strings of at most ${METADATA_VALUE_CHARS_MAX} characters`);
     }
   }
+}
+
+/**
+ * Throws RestError if the value contains an integer beyond ±(2⁵³ − 1), or a number beyond the range of a double (RFC 7493 2.2).
+ * The gateway parses a body into doubles and writes it again. So the backend could otherwise get another number.
+ */
+function checkJsonNumbers(value: unknown): void {
+  if (typeof value === "number" && (!Number.isFinite(value) || (Number.isInteger(value) && !Number.isSafeInteger(value)))) {
+    throw invalid("a number is too large; send it as a string");
+  }
+  if (typeof value !== "object" || value === null) return;
+  for (const each of Object.values(value)) checkJsonNumbers(each);
 }

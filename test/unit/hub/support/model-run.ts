@@ -1,8 +1,8 @@
 import { expect } from "bun:test";
 import type { ClientAudience, ClientEvent } from "../../../../src/core/events.ts";
 import type { Admission } from "../../../../src/hub/admission.ts";
+import type { Poll } from "../../../../src/hub/event-collector.ts";
 import type { Hub } from "../../../../src/hub/hub.ts";
-import type { Poll } from "../../../../src/hub/poll.ts";
 import { SimulatedWorker } from "../../workers/support/simulated-worker.ts";
 import { FakeSink } from "./fake-sink.ts";
 import { collect, createHub, event, localStreams, refusalOf, shutDown } from "./hub-fixture.ts";

@@ -1,2 +1,0 @@
-/** An object of an OpenAPI document. */
-export type Node = Readonly<Record<string, unknown>>;

@@ -59,11 +59,11 @@ export class HeartbeatWatch {
   }
 
   /**
-   * Reports silence if the last event is too old. Call it after a sleep of the device or a freeze of the page, because timers
-   * stop meanwhile.
+   * Returns true if the last event is too old. Call it after a sleep of the device or a freeze of the page, because timers stop
+   * meanwhile.
    */
-  check(): void {
-    if (Math.abs(this.#timing.now() - this.#seenAtMs) > this.#silenceMs) this.#onSilence();
+  isStale(): boolean {
+    return Math.abs(this.#timing.now() - this.#seenAtMs) > this.#silenceMs;
   }
 
   stop(): void {

@@ -99,14 +99,13 @@ export class ReconnectingStream implements Source {
   }
 
   /** Updates the back-off and the choice of the transport. */
-  #learnFrom({ error, wasLive, isProven, isSilent }: StreamEnd): void {
+  #learnFrom({ error, wasLive, isProven, isTimely, isSilent }: StreamEnd): void {
     const { choice, timing } = this.#parts;
     // A refusal proves that the transport reaches a gateway.
     const isRefused = error instanceof SallyportError && error.reason !== undefined;
-    if (isProven) {
-      choice.worked();
-      this.#delay.reset();
-    } else if (isSilent) choice.failed("silent", timing.monotonic());
+    if (isProven) this.#delay.reset();
+    if (isTimely) choice.worked();
+    else if (isSilent) choice.failed("silent", timing.monotonic());
     else if (!wasLive && error !== undefined && !isRefused) choice.failed("failed", timing.monotonic());
   }
 

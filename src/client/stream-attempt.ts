@@ -12,6 +12,14 @@ export interface StreamEnd {
   readonly wasLive: boolean;
   /** True if the stream worked: a heartbeat or an event of the backend arrived, or the stream lasted longer than `PROVEN_MS`. */
   readonly isProven: boolean;
+  /**
+   * True if the transport delivers events without delay: a heartbeat arrived in time. Without a heartbeat, true if the stream did
+   * not become silent and one of these conditions is met:
+   * - An event arrived that the gateway signed after the stream began. The events before it may come from a proxy that forwards
+   *   only the start of each stream.
+   * - The stream lasted longer than `PROVEN_MS`.
+   */
+  readonly isTimely: boolean;
   /** True if this client ended the stream because no event arrived in time. */
   readonly isSilent: boolean;
 }
@@ -31,8 +39,11 @@ export class StreamAttempt {
   readonly #aborted = deferred<undefined>();
   readonly #startedAtMs: number;
   #isSilent = false;
-  #isLive = false;
   #isProven = false;
+  #hasHeartbeat = false;
+  #hasNewEvent = false;
+  /** When the gateway signed the first event, by its clock. `undefined` before this event. */
+  #beganAtMs: number | undefined;
 
   constructor(opener: StreamOpener, timing: StreamTiming) {
     this.#opener = opener;
@@ -56,8 +67,10 @@ export class StreamAttempt {
       if (!signal.aborted) error = thrown;
     }
     this.end();
-    const lasted = this.#isLive && !this.#isSilent && this.#timing.monotonic() - this.#startedAtMs > PROVEN_MS;
-    return { error, wasLive: this.#isLive, isProven: this.#isProven || lasted, isSilent: this.#isSilent };
+    const [wasLive, isSilent] = [this.#beganAtMs !== undefined, this.#isSilent];
+    const lasted = wasLive && !isSilent && this.#timing.monotonic() - this.#startedAtMs > PROVEN_MS;
+    const isTimely = this.#hasHeartbeat || lasted || (this.#hasNewEvent && !isSilent);
+    return { error, wasLive, isProven: this.#isProven || lasted, isTimely, isSilent };
   }
 
   end(): void {
@@ -66,9 +79,9 @@ export class StreamAttempt {
     this.#aborted.resolve(undefined);
   }
 
-  /** Ends the stream if it has been silent for too long. */
+  /** Ends the stream if it has been silent for too long. Call it after a sleep, which is not a fault of the transport. */
   check(): void {
-    this.#watch.check();
+    if (this.#watch.isStale()) this.end();
   }
 
   async #takeAll(stream: AsyncIterator<VerifiedEvent>, take: TakeEvent): Promise<void> {
@@ -82,14 +95,17 @@ export class StreamAttempt {
         return;
       }
       if (next.done) return;
-      this.#isLive = true;
+      this.#beganAtMs ??= next.value.timestampMs;
       if (take(next.value)) this.#saw(next.value);
     }
   }
 
   #saw(event: VerifiedEvent): void {
-    const { eventType } = event;
+    const { eventType, timestampMs } = event;
     if (!this.#watch.saw(event)) return;
-    if (eventType === "gateway.heartbeat" || !eventType.startsWith("gateway.")) this.#isProven = true;
+    const isBackendEvent = !eventType.startsWith("gateway.");
+    if (eventType === "gateway.heartbeat") this.#hasHeartbeat = true;
+    if (isBackendEvent && timestampMs > (this.#beganAtMs ?? timestampMs)) this.#hasNewEvent = true;
+    if (isBackendEvent || this.#hasHeartbeat) this.#isProven = true;
   }
 }

@@ -132,6 +132,22 @@ test("a stream that a proxy buffers is replaced by long polls, without a lost ev
   expect(reader.received).toEqual(sender.all);
 }, 60_000);
 
+test("a proxy that buffers all but the start of each stream is noticed, even if events come all the time", async () => {
+  const fixture = await open({ "streams.heartbeat_ms": 1000 });
+  fixture.proxy.faults.buffersAfterMs = 300;
+  const reader = new Reader(clientOf(fixture).subscribe());
+  await isLive(reader);
+  const sender = new Sender(fixture);
+  const isPolling = async () => {
+    await sender.send();
+    await Bun.sleep(100);
+    return reader.subscription.transport === "poll" && reader.subscription.state === "live";
+  };
+  await until(isPolling, "long polls", 40_000);
+  await until(() => reader.received.length >= sender.sent, "all events");
+  expect(reader.received).toEqual(sender.all);
+}, 60_000);
+
 test("a stream that worked is resumed by long polls when a proxy starts to buffer", async () => {
   const fixture = await open();
   const reader = new Reader(clientOf(fixture).subscribe());

@@ -6,6 +6,8 @@ export interface ProxyFaults {
   cutAfterBytes?: (() => number | undefined) | undefined;
   /** Holds what the gateway sends until it ends the response, as a proxy that buffers. Short responses pass. */
   buffers?: boolean;
+  /** Buffers each response from this number of ms after its request. */
+  buffersAfterMs?: number;
 }
 
 /** Time for the client to read what came before a cut, in ms. */
@@ -63,6 +65,10 @@ export class StreamProxy {
       });
     }
     client.pipe(gateway);
+    let askedAtMs = performance.now();
+    client.on("data", () => {
+      askedAtMs = performance.now();
+    });
     const held: Buffer[] = [];
     let bytesLeft = this.faults.cutAfterBytes?.() ?? Number.POSITIVE_INFINITY;
     gateway.on("data", (chunk: Buffer) => {
@@ -70,7 +76,8 @@ export class StreamProxy {
       // A response of known length, or the last chunk of a stream (RFC 9112 7.1).
       const isWhole =
         /content-length:/i.test(held[0]?.toString("latin1") ?? "") || chunk.toString("latin1").endsWith("0\r\n\r\n");
-      if (this.faults.buffers && !isWhole) return;
+      const { buffers, buffersAfterMs = Number.POSITIVE_INFINITY } = this.faults;
+      if ((buffers || performance.now() - askedAtMs > buffersAfterMs) && !isWhole) return;
       const bytes = Buffer.concat(held.splice(0));
       client.write(bytes.subarray(0, Math.min(bytesLeft, bytes.length)));
       bytesLeft -= bytes.length;

@@ -72,8 +72,10 @@ export interface Behaviour {
   readonly duplicates?: boolean;
   /** A proxy withholds everything. */
   readonly buffers?: boolean;
-  /** A proxy withholds the heartbeats. */
-  readonly mute?: boolean;
+  /** A proxy withholds the heartbeats after this number of them. */
+  readonly muteAfter?: number;
+  /** A proxy withholds everything that comes after this number of ms. */
+  readonly withholdsAfterMs?: number;
   /** A proxy withholds the event `gateway.resync`. */
   readonly hidesResync?: boolean;
   /** The stream fails with this error before its first event. */
@@ -86,11 +88,14 @@ export class CutError extends Error {}
 export async function* streamOf(
   backend: FakeBackend,
   { resumeAfter, signal }: OpenOptions,
-  { historyFrom = 0, cutAfter = Number.POSITIVE_INFINITY, duplicates, buffers, hidesResync, mute, error }: Behaviour,
+  { historyFrom = 0, cutAfter = Number.POSITIVE_INFINITY, duplicates, buffers, hidesResync, error, ...rest }: Behaviour,
 ): AsyncGenerator<VerifiedEvent, void, undefined> {
   if (error !== undefined) throw error;
   const aborted = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
   if (buffers) return void (await aborted);
+  const { muteAfter = Number.POSITIVE_INFINITY, withholdsAfterMs = Number.POSITIVE_INFINITY } = rest;
+  const withholdsAtMs = backend.now() + withholdsAfterMs;
+  let heartbeats = 0;
   const asked = /^(?:ev|at)-(\d+)/.exec(resumeAfter ?? "")?.[1];
   const position = asked === undefined ? undefined : Number(asked);
   const isResumed = position !== undefined && position >= historyFrom;
@@ -104,9 +109,11 @@ export async function* streamOf(
   if (mustResync && !hidesResync) yield backend.gatewayEvent("resync", at);
   for (let sent = 0; !signal.aborted; sent++) {
     while (at >= backend.log.length && !signal.aborted && sent < cutAfter) {
-      if ((await backend.next(signal)) === "heartbeat" && !mute) yield backend.gatewayEvent("heartbeat", at);
+      if ((await backend.next(signal)) !== "heartbeat" || ++heartbeats > muteAfter) continue;
+      if (backend.now() <= withholdsAtMs) yield backend.gatewayEvent("heartbeat", at);
     }
     if (signal.aborted) return;
+    if (backend.now() > withholdsAtMs) return void (await aborted);
     const event = backend.log[at];
     if (sent >= cutAfter || event === undefined) throw new CutError("cut");
     yield event;

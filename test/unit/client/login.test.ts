@@ -60,8 +60,7 @@ describe("login", () => {
   });
 
   test("rejects with the HTTP status if a proxy answers in HTML", async () => {
-    answer = () =>
-      new Response("<h1>Bad gateway</h1>", { status: 502, headers: { "retry-after": "Wed, 21 Oct 2026 07:28:00 GMT" } });
+    answer = () => new Response("<h1>Bad gateway</h1>", { status: 502, headers: { "retry-after": "later" } });
     expect(await failureOf(send())).toMatchObject({ status: 502, code: "http_502", retryAfterMs: undefined });
   });
 

@@ -204,7 +204,7 @@ describe("a resync", () => {
 describe("silence", () => {
   test("for two heartbeat intervals ends the stream; heartbeats keep it", async () => {
     const fixture = new Fixture();
-    const { opener, opened } = openerOf(fixture.backend, [{ mute: true }, {}]);
+    const { opener, opened } = openerOf(fixture.backend, [{ muteAfter: 0 }, {}]);
     fixture.start(opener);
     await fixture.timing.advance(2 * HEARTBEAT_MS);
     expect(opened.length).toBe(1);
@@ -235,7 +235,7 @@ describe("silence", () => {
     const fixture = new Fixture();
     const late = fixture.backend.gatewayEvent("heartbeat", 0);
     await fixture.timing.advance(120_000);
-    const { opener, opened } = openerOf(fixture.backend, [{ mute: true }]);
+    const { opener, opened } = openerOf(fixture.backend, [{ muteAfter: 0 }]);
     const open: StreamOpener["open"] = async function* (options) {
       const inner = opener.open(options)[Symbol.asyncIterator]();
       const first = (await inner.next()).value;
@@ -296,7 +296,7 @@ describe("transports", () => {
 
   test("a proxy that lets only the first event through is noticed", async () => {
     const fixture = new Fixture();
-    const fetch = openerOf(fixture.backend, [{ mute: true }]);
+    const fetch = openerOf(fixture.backend, [{ muteAfter: 0 }]);
     const poll = openerOf(fixture.backend, [{}], "poll");
     fixture.start(fetch.opener, poll.opener);
     await fixture.timing.advance(60_000);
@@ -304,14 +304,56 @@ describe("transports", () => {
     fixture.stream?.close();
   });
 
-  test("a stream that worked and then went silent is tried again with the same transport", async () => {
+  test("a stream that delivered a heartbeat and then went silent is tried again with the same transport", async () => {
     const fixture = new Fixture();
-    const fetch = openerOf(fixture.backend, [{ mute: true }]);
+    const fetch = openerOf(fixture.backend, [{ muteAfter: 1 }, {}]);
     const poll = openerOf(fixture.backend, [{}], "poll");
     fixture.start(fetch.opener, poll.opener);
+    await fixture.timing.advance(3 * HEARTBEAT_MS + 5000);
+    expect([fetch.opened.length, poll.opened.length]).toEqual([2, 0]);
+    fixture.stream?.close();
+  });
+
+  test("a proxy that forwards the start of each stream is noticed, although each stream delivers events", async () => {
+    const fixture = new Fixture();
+    const fetch = openerOf(fixture.backend, [{ withholdsAfterMs: 700 }]);
+    const poll = openerOf(fixture.backend, [{}], "poll");
+    fixture.start(fetch.opener, poll.opener);
+    for (let n = 0; n < 150; n++) {
+      await fixture.timing.advance(500);
+      fixture.backend.publish(1);
+    }
     await settle();
-    fixture.backend.publish(1);
-    await fixture.timing.advance(60_000);
+    expect([fetch.opened.length, poll.opened.length]).toEqual([1, 1]);
+    expect(fixture.received).toEqual(Array.from({ length: 150 }, (_, n) => n + 1));
+    fixture.stream?.close();
+  });
+
+  test("events that were missed do not show that a stream works", async () => {
+    const fixture = new Fixture(() => 0);
+    const start = { eventId: "ev-0", timestampMs: fixture.timing.now() };
+    fixture.backend.publish(5);
+    await fixture.timing.advance(1000);
+    const resumed = new Fixture(() => 0, new EventProgress(start));
+    const fetch = openerOf(fixture.backend, [{ muteAfter: 0 }]);
+    const poll = openerOf(fixture.backend, [{}], "poll");
+    resumed.start(fetch.opener, poll.opener);
+    await resumed.timing.advance(1000);
+    expect(resumed.received).toEqual([1, 2, 3, 4, 5]);
+    await resumed.timing.advance(2 * HEARTBEAT_MS + 2000);
+    expect([fetch.opened.length, poll.opened.length]).toEqual([1, 1]);
+    resumed.stream?.close();
+  });
+
+  test("a sleep of the device does not count as a fault of the transport", async () => {
+    const fixture = new Fixture();
+    const fetch = openerOf(fixture.backend, [{}]);
+    const poll = openerOf(fixture.backend, [{}], "poll");
+    fixture.start(fetch.opener, poll.opener);
+    await fixture.timing.advance(1000);
+    fixture.timing.sleep(3_600_000);
+    fixture.connectivity.change("visible");
+    await fixture.timing.advance(1500);
     expect([fetch.opened.length, poll.opened.length]).toEqual([2, 0]);
     fixture.stream?.close();
   });

@@ -9,6 +9,7 @@ import { ConfigError, keyShown, type ValuePath } from "./problem.ts";
 import { answerSizeProblem, sessionPathProblem } from "./public-route-checks.ts";
 import { ROUTE_RULES } from "./route-rules.ts";
 import type { Rule } from "./rule.ts";
+import { FILE_RULES } from "./rules-files.ts";
 import { KEY_RULES } from "./rules-keys.ts";
 import { hasPrivateListener, PUSH_RULES } from "./rules-push.ts";
 import type { Config, ConfigKey } from "./schema.ts";
@@ -126,6 +127,7 @@ const RULES: readonly Rule[] = [
   requiresRedisTls("stores.redis.certificate_file"),
   bothOrNeither("stores.redis.certificate_file", "stores.redis.key_file"),
   ...UPSTREAM_RULES,
+  ...FILE_RULES,
 ];
 
 const BACKEND_RULES: readonly Rule[] = [

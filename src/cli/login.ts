@@ -11,10 +11,9 @@ import { type PathLoginCall, pathLoginOf } from "./path-login.ts";
 import { deviceKeyOf, keyIdOf, newPrivateJwk } from "./profile/device-key-file.ts";
 import type { Login, PendingLogin } from "./profile/profile.ts";
 import { LineReader, Prompt } from "./prompt.ts";
-import { requiredAlgorithm } from "./session/failure-report.ts";
+import { loginCommand, requiredAlgorithm } from "./session/failure-report.ts";
 import { checkGateway } from "./session/gateway-check.ts";
 import { DEFAULT_URL, isReadableByOthers, parseGatewayUrl } from "./session/gateway-url.ts";
-import { loginCommand } from "./session/profile-session.ts";
 import { LOGIN } from "./specs/login.ts";
 
 export const HELP = helpOf(LOGIN);

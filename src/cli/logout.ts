@@ -2,7 +2,7 @@ import { helpOf } from "./arguments/help.ts";
 import { runClientCommand } from "./client-command.ts";
 import { EXIT } from "./exit-code.ts";
 import { PrivateFileError } from "./profile/private-file.ts";
-import { notLoggedIn } from "./session/profile-session.ts";
+import { notLoggedIn } from "./session/failure-report.ts";
 import { LOGOUT } from "./specs/logout.ts";
 
 export const HELP = helpOf(LOGOUT);

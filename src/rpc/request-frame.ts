@@ -1,7 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
+import type { Compression } from "./compression.ts";
 import { FLAG_COMPRESSED, FRAME_HEADER_BYTES } from "./frame.ts";
 import { BodyTooLarge, BodyTooScattered, BodyTooSlow } from "./http.ts";
-import type { ReadOptions } from "./request-message.ts";
 
 /** The decoded header of a frame. frame.ts describes the format. */
 export interface FrameHeader {
@@ -42,10 +42,23 @@ export function incompleteBody(cause: unknown): ConnectError {
   return new ConnectError("the request ended before its body", Code.Canceled, undefined, undefined, cause);
 }
 
-type Unpacking = Pick<ReadOptions, "compression" | "bytesMax" | "beforeDecoding">;
+export interface UnpackOptions {
+  /** Maximum length of a message, in bytes. It applies before and after decompression. */
+  readonly bytesMax: number;
+  readonly compression: Compression | undefined;
+  /**
+   * Called with the length of each message in bytes, before the message is decompressed and decoded. If it throws an error, the
+   * call ends with this error.
+   */
+  readonly beforeDecoding: (bytes: number, isPacked: boolean) => void;
+}
 
 /** Returns the decompressed message if `compressed` is true. Returns the message unchanged if `compressed` is false. */
-export function unpackMessage(message: Uint8Array, compressed: boolean, { compression, bytesMax, beforeDecoding }: Unpacking) {
+export function unpackMessage(
+  message: Uint8Array,
+  compressed: boolean,
+  { compression, bytesMax, beforeDecoding }: UnpackOptions,
+) {
   beforeDecoding(message.byteLength, compressed);
   if (!compressed) return message;
   if (compression === undefined) {

@@ -1,24 +1,15 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import type { Compression } from "./compression.ts";
 import { FRAME_HEADER_BYTES } from "./frame.ts";
 import { BodyTooLarge, type HttpRequest } from "./http.ts";
 import type { BodyForm } from "./protocol.ts";
 import { base64CharactersMax, decodeBase64, decodedBytesMax } from "./request-base64.ts";
-import { decodeFrameHeader, incompleteBody, incompleteFrame, unpackMessage } from "./request-frame.ts";
+import { decodeFrameHeader, incompleteBody, incompleteFrame, type UnpackOptions, unpackMessage } from "./request-frame.ts";
 
-export interface ReadOptions {
+export interface ReadOptions extends UnpackOptions {
   readonly framed: boolean;
   readonly bodyForm: BodyForm;
-  /** Maximum length of a message, in bytes. It applies before and after decompression. */
-  readonly bytesMax: number;
-  readonly compression: Compression | undefined;
   /** Creates the error for a message that is longer than `limitBytes`. */
   readonly tooLarge: (limitBytes: number) => Error;
-  /**
-   * Called with the length of each message in bytes, before the message is decompressed and decoded. If it throws an error, the
-   * call ends with this error.
-   */
-  readonly beforeDecoding: (bytes: number, isPacked: boolean) => void;
 }
 
 /** Reads the only message of a unary or server-streaming request. Throws ConnectError, or the error that `tooLarge` creates. */

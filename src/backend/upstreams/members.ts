@@ -3,9 +3,10 @@ import type { Clock } from "../../core/clock.ts";
 import type { Log, Metrics } from "../../core/telemetry.ts";
 import type { HttpFailure } from "../rest/http-failure.ts";
 import { choose } from "./balancer.ts";
+import type { Credentials } from "./credentials.ts";
 import { Member } from "./member.ts";
 import type { PoolName, UpstreamSettings } from "./settings.ts";
-import type { Upstreams } from "./upstreams.ts";
+import type { Upstream } from "./upstream.ts";
 
 export interface MembersParts {
   readonly name: PoolName;
@@ -15,9 +16,18 @@ export interface MembersParts {
   readonly metrics: Metrics;
 }
 
+/** The parts of `Upstreams` that all pools share. A reload and a DNS look-up change them. */
+export interface SharedUpstreams {
+  readonly settings: UpstreamSettings;
+  readonly all: readonly Upstream[];
+  readonly credentials: Pick<Credentials, "current">;
+  /** Resolves when the first DNS look-up of each upstream has ended. */
+  ready(): Promise<void>;
+}
+
 /** The addresses of one pool. Chooses the address of each call, and ejects addresses that fail. */
 export class Members {
-  readonly #upstreams: Upstreams;
+  readonly #upstreams: SharedUpstreams;
   readonly #parts: MembersParts;
   #all: readonly Member[] = [];
   /** The members that calls may go to: the usable ones, or all of them if too few are usable (Envoy, "Panic threshold"). */
@@ -25,7 +35,7 @@ export class Members {
   #isPanic = false;
   #isWarming = false;
 
-  constructor(upstreams: Upstreams, parts: MembersParts) {
+  constructor(upstreams: SharedUpstreams, parts: MembersParts) {
     this.#upstreams = upstreams;
     this.#parts = parts;
     this.refresh();

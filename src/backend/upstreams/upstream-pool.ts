@@ -5,10 +5,9 @@ import { type HttpAnswer, type HttpCall, isUsed } from "../rest/http-client.ts";
 import { HttpFailure } from "../rest/http-failure.ts";
 import { mayBeTruncated } from "../rest/truncated-answer.ts";
 import type { Member } from "./member.ts";
-import { Members, type MembersParts } from "./members.ts";
+import { Members, type MembersParts, type SharedUpstreams } from "./members.ts";
 import { RetryBudget } from "./retry-budget.ts";
 import type { PoolName } from "./settings.ts";
-import type { Upstreams } from "./upstreams.ts";
 
 export interface UpstreamPoolOptions extends MembersParts {
   /** Maximum number of concurrent calls; see `ConcurrencyLimiter`. */
@@ -37,7 +36,7 @@ const UNSENT_REPEATS_MAX = 3;
 export class UpstreamPool {
   /** Maximum size of an answer, in bytes. */
   responseBytesMax: number;
-  readonly #upstreams: Upstreams;
+  readonly #upstreams: SharedUpstreams;
   readonly #options: UpstreamPoolOptions;
   readonly #members: Members;
   readonly #limiter: ConcurrencyLimiter;
@@ -45,7 +44,7 @@ export class UpstreamPool {
   /** Names of all upstreams whose gauges were ever set, so that `sample` can set the gauges of removed upstreams to 0. */
   readonly #sampled = new Set<string>();
 
-  constructor(upstreams: Upstreams, options: UpstreamPoolOptions) {
+  constructor(upstreams: SharedUpstreams, options: UpstreamPoolOptions) {
     const { pendingMax, retryBudgetPercent } = upstreams.settings;
     this.#upstreams = upstreams;
     this.#options = options;

@@ -4,7 +4,6 @@ import { messageOf } from "../../core/cause.ts";
 import { CommandFailure, EXIT, type ExitCode } from "../exit-code.ts";
 import { printableLine } from "../output/printable.ts";
 import { PrivateFileError } from "../profile/private-file.ts";
-import { loginCommand } from "./profile-session.ts";
 
 /** The facts, besides the error, that determine the message of a failure. */
 export interface FailureContext {
@@ -28,6 +27,15 @@ export function failureOf(error: unknown, context: FailureContext): CommandFailu
   if (error instanceof RestError) return restFailure(error, context);
   if (error instanceof SallyportError) return new CommandFailure(EXIT.failed, printableLine(error.message));
   throw error;
+}
+
+export function notLoggedIn(profile: string): CommandFailure {
+  return new CommandFailure(EXIT.refused, `profile ${profile} is not logged in; run: ${loginCommand(profile)}`);
+}
+
+/** Returns the command with which a user logs in to the profile. */
+export function loginCommand(profile: string): string {
+  return profile === "default" ? "sallyport login" : `sallyport login --profile ${profile}`;
 }
 
 function gatewayFailure(error: GatewayError, context: FailureContext): CommandFailure {

@@ -1,8 +1,8 @@
 import { SallyportClient } from "../../client/client.ts";
 import type { Arguments } from "../arguments/parse.ts";
 import type { ClientContext } from "../client-command.ts";
-import { CommandFailure, EXIT } from "../exit-code.ts";
 import type { OpenedLogin } from "../profile/profile.ts";
+import { notLoggedIn } from "./failure-report.ts";
 import { parseGatewayUrl } from "./gateway-url.ts";
 
 /** The login of a profile, and a client that signs with its key. */
@@ -23,13 +23,4 @@ export async function openSession(context: ClientContext, args: Arguments): Prom
   const { deviceSessionId, deviceKey } = login.credentials;
   const credentials = { deviceSessionId, deviceKey: context.trace?.signing(deviceKey) ?? deviceKey };
   return { login, url, client: new SallyportClient({ baseUrl: url, credentials, fetch }) };
-}
-
-export function notLoggedIn(profile: string): CommandFailure {
-  return new CommandFailure(EXIT.refused, `profile ${profile} is not logged in; run: ${loginCommand(profile)}`);
-}
-
-/** Returns the command with which a user logs in to the profile. */
-export function loginCommand(profile: string): string {
-  return profile === "default" ? "sallyport login" : `sallyport login --profile ${profile}`;
 }

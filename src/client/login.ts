@@ -80,7 +80,7 @@ export interface PathLogin extends SessionCredentials {
 export async function login(options: PathLoginOptions): Promise<PathLogin> {
   const { path, fields, deviceKey, metadata } = options;
   if (!/^\/(?![/\\])/.test(path)) throw new RangeError('path: a path such as "/login" expected');
-  const body = { ...fields, ...keyFields(deviceKey), metadata };
+  const body = { ...fields, ...keyFields(deviceKey), ...(metadata !== undefined && { metadata }) };
   const answer = await postJson(new URL(path, options.baseUrl).href, body, options);
   return { deviceSessionId: requiredText(answer, "device_session_id"), deviceKey, answer };
 }

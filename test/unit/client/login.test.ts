@@ -160,6 +160,10 @@ describe("login by another call", () => {
       answer: { device_session_id: "ds-2", user_is_new: true },
     });
     expect(seen).toEqual([["POST", "/v2/oidc/x", { code: "c", client_public_key, metadata: { a: "b" } }]]);
+
+    seen.length = 0;
+    await login({ baseUrl, path: "/v2/oidc/x", fields: { metadata: { of: "fields" } }, deviceKey });
+    expect(seen).toEqual([["POST", "/v2/oidc/x", { client_public_key, metadata: { of: "fields" } }]]);
   });
 
   test("an answer without a session, and a path of another server, are refused", async () => {

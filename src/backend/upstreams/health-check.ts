@@ -1,3 +1,4 @@
+import { describeCause } from "../../core/cause.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Log } from "../../core/telemetry.ts";
 import { OWN_USER_AGENT } from "../rest/command-headers.ts";
@@ -19,6 +20,7 @@ export interface HealthCheckOptions {
 
 /** Maximum number of concurrent health checks: 8 of the 256 fetches that Bun runs at a time. */
 export const HEALTH_CALLS_MAX = 8;
+const NO_ANSWER = "no answer within backend.health.timeout_ms";
 const limiter = new ConcurrencyLimiter(HEALTH_CALLS_MAX, 4096);
 
 /**
@@ -50,22 +52,24 @@ export class HealthCheck {
 
   async #check(): Promise<void> {
     if (this.#isStopped) return;
-    const isHealthy = await this.#ask();
+    const problem = await this.#problem();
     if (this.#isStopped) return;
-    this.#record(isHealthy);
+    this.#record(problem);
     this.#timer = setTimeout(() => void this.#check(), this.#options.settings.intervalMs).unref();
   }
 
-  async #ask(): Promise<boolean> {
+  /** Sends one check. Resolves to `undefined` if the address is healthy, else to the problem. */
+  async #problem(): Promise<string | undefined> {
     const { settings, credentials } = this.#options;
     const signal = AbortSignal.timeout(settings.timeoutMs);
     let hasPermit = false;
     try {
       hasPermit = await limiter.acquire(signal);
-      if (!hasPermit) return false;
-      return (await this.#connect(credentials).status(settings.path, { "User-Agent": OWN_USER_AGENT }, signal)) === 200;
-    } catch {
-      return false;
+      if (!hasPermit) return NO_ANSWER;
+      const status = await this.#connect(credentials).status(settings.path, { "User-Agent": OWN_USER_AGENT }, signal);
+      return status === 200 ? undefined : `HTTP ${status}`;
+    } catch (error) {
+      return signal.aborted ? NO_ANSWER : describeCause(error);
     } finally {
       if (hasPermit) limiter.release();
     }
@@ -81,7 +85,8 @@ export class HealthCheck {
     return this.#connection;
   }
 
-  #record(isHealthy: boolean): void {
+  #record(problem: string | undefined): void {
+    const isHealthy = problem === undefined;
     const { settings, upstream, clock, log, onChange } = this.#options;
     const address = this.#address;
     this.#contradictions = isHealthy === address.isHealthy ? 0 : this.#contradictions + 1;
@@ -92,7 +97,13 @@ export class HealthCheck {
     if (isHealthy) address.usableSinceMs = clock.monotonic();
     const fields = { upstream, address: address.hostAndPort };
     if (isHealthy) log.info("upstream address healthy", fields);
-    else log.warn("upstream address unhealthy", { ...fields, path: settings.path, failed_health_checks: threshold });
+    else
+      log.warn("upstream address unhealthy", {
+        ...fields,
+        path: settings.path,
+        failed_health_checks: threshold,
+        cause: problem,
+      });
     onChange();
   }
 }

@@ -16,7 +16,7 @@ export class UpstreamAddress {
   usableSinceMs: number;
   readonly #clock: Clock;
   #aliveMs = Number.NEGATIVE_INFINITY;
-  #test: Promise<boolean> | undefined;
+  #test: Promise<string | undefined> | undefined;
 
   constructor(url: UpstreamUrl, host: string, clock: Clock, usableSinceMs: number) {
     this.url = url;
@@ -37,12 +37,15 @@ export class UpstreamAddress {
     return this.#clock.monotonic() - this.#aliveMs < timeoutMs;
   }
 
-  /** Opens and closes a TCP connection. Resolves to true if it opened within `timeoutMs`. Concurrent calls share one test. */
-  test(timeoutMs: number): Promise<boolean> {
-    this.#test ??= connectTest(this.host, this.url.port, timeoutMs).then((isOpen) => {
+  /**
+   * Opens and closes a TCP connection. Resolves to `undefined` if it opened within `timeoutMs`, else to the problem. Concurrent
+   * calls share one test.
+   */
+  test(timeoutMs: number): Promise<string | undefined> {
+    this.#test ??= connectTest(this.host, this.url.port, timeoutMs).then((problem) => {
       this.#test = undefined;
-      if (isOpen) this.answered(this.#clock.monotonic());
-      return isOpen;
+      if (problem === undefined) this.answered(this.#clock.monotonic());
+      return problem;
     });
     return this.#test;
   }

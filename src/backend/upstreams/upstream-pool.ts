@@ -180,8 +180,8 @@ export class UpstreamPool {
   async #requireConnection({ address }: Member, signal: AbortSignal): Promise<boolean> {
     const { connectTimeoutMs } = this.#upstreams.settings;
     if (this.#members.open.length === 1 || address.isAlive(connectTimeoutMs)) return false;
-    const isOpen = await unlessAborted(address.test(connectTimeoutMs), signal);
-    if (!isOpen) throw new HttpFailure("unavailable", "no connection within backend.connect_timeout_ms", { isUnsent: true });
+    const problem = await unlessAborted(address.test(connectTimeoutMs), signal);
+    if (problem !== undefined) throw new HttpFailure("unavailable", problem, { isUnsent: true });
     return true;
   }
 

@@ -59,10 +59,10 @@ async function outcomes(pool: UpstreamPool, calls: number): Promise<string[]> {
 }
 
 test.each([
-  ["answers 503", isUnavailable],
-  ["answers 204", () => new Response(null, { status: 204 })],
-  ["hangs", hangs],
-])("an address whose health check %s gets no calls until it is healthy again", async (_, behaviour) => {
+  ["answers 503", isUnavailable, '"cause":"HTTP 503"'],
+  ["answers 204", () => new Response(null, { status: 204 }), '"cause":"HTTP 204"'],
+  ["hangs", hangs, '"cause":"no answer within backend.health.timeout_ms"'],
+])("an address whose health check %s gets no calls until it is healthy again", async (_, behaviour, cause) => {
   const servers = [new CheckedServer(), new CheckedServer()];
   const { pool, log } = open(servers);
   const logged = (text: string) => log.lines.some((line) => line.startsWith(text));
@@ -74,6 +74,7 @@ test.each([
   await until(() => logged("upstream address unhealthy"), "the address to be unhealthy", 10_000);
   const line = log.lines.find((each) => each.startsWith("upstream address unhealthy"));
   expect(line).toContain(`"address":"127.0.0.1:${sick.port}"`);
+  expect(line).toContain(cause);
   const before = sick.calls;
   expect(await outcomes(pool, 30)).toEqual(["ok"]);
   expect(sick.calls).toBe(before);

@@ -45,6 +45,7 @@ describe("a killed server", () => {
     expect(lines.map((line) => line.split(" {")[0])).toEqual(["upstream address ejected", "upstream address ejection ended"]);
     const fields = `"upstream":"s0","address":"127.0.0.1:${servers[0]?.port}","calls":"commands"`;
     expect(lines[0]).toContain(`${fields},"for_ms":30000`);
+    expect(lines[0]).toContain("ECONNREFUSED");
     expect(lines[1]).toContain(fields);
   });
 

@@ -156,11 +156,16 @@ describe.skipIf(NO_CHROMIUM !== undefined)(NO_CHROMIUM ?? "the playground for ev
     await page.context().close();
   });
 
-  test.each([NARROWEST, PHONE, { width: 900, height: 1100 }, { width: 2560, height: 1440 }])(
+  test.each([NARROWEST, { width: 360, height: 740 }, PHONE, { width: 900, height: 1100 }, { width: 2560, height: 1440 }])(
     "nothing is cut off and nothing scrolls sideways: %o",
     async (viewport) => {
       const page = await loggedIn({ viewport });
       await page.send("chat.message.send", '{"room_id":"lobby","text":"hello"}');
+      await page.tamper("garbage");
+      const cut = await page.page
+        .locator("#history .past")
+        .evaluateAll((all) => all.filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.textContent));
+      expect(cut).toEqual([]);
       await page.evidence(4);
       const wide = await page.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       expect(wide).toBeLessThanOrEqual(0);

@@ -165,7 +165,6 @@ const SHORT_FILES: Readonly<Record<string, readonly string[]>> = {
     ...["client/deferred.ts", "client/timer-ms.ts", "dev/playground/page/message-of.ts", "schema/schema-problem.ts"],
   ],
   "commands that must not load the gateway use it": ["cli/serve-defaults.ts", "config/variables.ts"],
-  "two commands load the playground only if it is enabled": ["cli/playground.ts"],
   "names of JSON files, which mean something else elsewhere": ["schema/metaschemas.ts"],
 };
 

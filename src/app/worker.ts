@@ -42,7 +42,7 @@ export interface WorkerOptions {
   /** Creates the log and the metrics of this process. */
   readonly createTelemetry: (config: Config) => { readonly log: WorkerLog; readonly metrics: GatewayMetrics };
   /** Returns the endpoints of the playground. Called only if it is enabled. */
-  readonly playgroundEndpoints: () => Promise<readonly HttpEndpoint[]>;
+  readonly playgroundEndpoints: (config: Config) => Promise<readonly HttpEndpoint[]>;
 }
 
 /** Interval at which the worker reports its state, in ms. */
@@ -67,7 +67,7 @@ export async function runWorker({ channel, createTelemetry, playgroundEndpoints 
     const worker = new Worker(config, start, { channel, ...createTelemetry(config) });
     for (const message of early) worker.receive(message);
     receive = (message) => worker.receive(message);
-    await worker.open(config, config["playground.enabled"] ? await playgroundEndpoints() : []);
+    await worker.open(config, config["playground.enabled"] ? await playgroundEndpoints(config) : []);
     return await worker.stopped;
   } catch (error) {
     channel.send({

@@ -13,6 +13,7 @@ import type { DevSetup } from "../dev/playground/setup.ts";
 import { DEV_ROUTES } from "../dev/user-api.ts";
 import type { GatewayMetrics } from "../observe/metrics.ts";
 import { reportFailure } from "./failure.ts";
+import { gatewayFacts } from "./playground.ts";
 import { RestartableGateway, type StartGateway } from "./restartable-gateway.ts";
 import { abortStart, type HeldSignals, stopSignal } from "./signals.ts";
 import { createTelemetry } from "./telemetry.ts";
@@ -106,7 +107,7 @@ function starter({ backend, log, metrics, page }: StarterParts): StartGateway {
   const checkpoints = new MemoryCheckpoint();
   return (config, restart) => {
     const calls = { setup: setupOf(config), backend: backend.devEndpoints, restart, log };
-    const endpoints = page === undefined ? [] : playgroundEndpoints(page, calls);
+    const endpoints = page === undefined ? [] : playgroundEndpoints(page, gatewayFacts(config), calls);
     return startGateway({ config, log, metrics, checkpoints, endpoints });
   };
 }

@@ -87,7 +87,7 @@ async function serve(args: readonly string[], env: Environment, parts: ServePart
   const config = { ...loaded, "workers.count": workers };
   if (config.routes.length === 0) log.warn("no routes configured", { commands_refused_with: "MESSAGE_TYPE_UNKNOWN" });
   const stop = stopSignal();
-  const endpoints = config["playground.enabled"] ? await playgroundEndpoints() : [];
+  const endpoints = config["playground.enabled"] ? await playgroundEndpoints(config) : [];
   const service = new ServiceManager(serviceVariables(env), log);
   const reload = () => withCount(load(), workers);
   const options = { config, log, metrics, secretConfigFile, endpoints, program, service, succession, load: reload };

@@ -249,7 +249,10 @@ describe("sallyport serve", () => {
   test("with playground.enabled, serves the page and no dev calls", async () => {
     const gateway = await serve("playground.enabled=true");
     expect(await (await fetch(gateway.edge)).text()).toContain("Sallyport playground");
-    expect(await (await fetch(`${gateway.edge}/playground/setup`)).json()).toEqual({});
+    expect(await (await fetch(`${gateway.edge}/playground/setup`)).json()).toEqual({
+      key_algorithms: ["EdDSA", "ES256"],
+      limits: { request_bytes_max: 512 * 1024, payload_bytes_max: 256 * 1024 },
+    });
     for (const path of [...DEV_CALLS.slice(1), RESTART]) {
       const answer = await fetch(gateway.edge + path, { method: "POST", headers: JSON_TYPE, body: "{}" });
       expect(answer.status).toBe(404);

@@ -5,7 +5,7 @@ import type { Endpoints } from "../api.ts";
 import { answerApi, callHandler, type Handlers } from "../api-answer.ts";
 import { REST_BODY_BYTES_MAX } from "../limits.ts";
 import { OwnPageGuard } from "./own-page-guard.ts";
-import type { DevSetup, PlaygroundSetup } from "./setup.ts";
+import type { DevSetup, GatewayFacts, PlaygroundSetup } from "./setup.ts";
 
 export interface DevCallParts {
   readonly setup: DevSetup;
@@ -19,14 +19,15 @@ export interface DevCallParts {
 const SETUP_PATH = "/playground/setup";
 
 /**
- * Creates `GET /playground/setup` for a gateway without `devEndpoints`. The empty answer tells the page that they are missing.
+ * Creates `GET /playground/setup` for a gateway without `devEndpoints`. Without `dev` in the answer, the page knows that they are
+ * missing.
  */
-export function plainSetupEndpoint(): HttpEndpoint {
+export function plainSetupEndpoint(facts: GatewayFacts): HttpEndpoint {
   return {
     path: SETUP_PATH,
     async serve({ request }) {
       if (request.method !== "GET") throw new RestError("method_not_allowed", undefined, { allow: "GET" });
-      return jsonReply(200, {} satisfies PlaygroundSetup);
+      return jsonReply(200, facts satisfies PlaygroundSetup);
     },
   };
 }
@@ -41,10 +42,10 @@ export function plainSetupEndpoint(): HttpEndpoint {
  * Their paths start with `/playground`. They have the page's origin, so the page needs no access to another port. `OwnPageGuard`
  * protects them.
  */
-export function devEndpoints({ setup, backend, restart, log }: DevCallParts): HttpEndpoint[] {
+export function devEndpoints(facts: GatewayFacts, { setup, backend, restart, log }: DevCallParts): HttpEndpoint[] {
   const guard = new OwnPageGuard();
   const own: Endpoints = {
-    "/setup": { GET: () => ({ status: 200, body: { dev: setup } satisfies PlaygroundSetup }) },
+    "/setup": { GET: () => ({ status: 200, body: { ...facts, dev: setup } satisfies PlaygroundSetup }) },
     "/dev/restart": {
       POST() {
         restart();

@@ -2,6 +2,7 @@ import type { HttpEndpoint } from "../../core/http-endpoint.ts";
 import { RestError } from "../../core/rest-reply.ts";
 import { type DevCallParts, devEndpoints, plainSetupEndpoint } from "./dev-endpoints.ts";
 import type { PageFile } from "./page-files.ts";
+import type { GatewayFacts } from "./setup.ts";
 
 /**
  * - The page loads nothing from other origins, and cannot be framed.
@@ -39,8 +40,8 @@ const REVALIDATED = "no-cache";
  * Creates the endpoints of the playground: the page at `/` of the edge, the files of the page, and the calls that the page
  * makes. Without `dev`, the page cannot read login codes, push events, revoke sessions or restart the gateway.
  */
-export function playgroundEndpoints(files: readonly PageFile[], dev?: DevCallParts): HttpEndpoint[] {
-  return [...pageEndpoints(files), ...(dev === undefined ? [plainSetupEndpoint()] : devEndpoints(dev))];
+export function playgroundEndpoints(files: readonly PageFile[], facts: GatewayFacts, dev?: DevCallParts): HttpEndpoint[] {
+  return [...pageEndpoints(files), ...(dev === undefined ? [plainSetupEndpoint(facts)] : devEndpoints(facts, dev))];
 }
 
 /** Creates the endpoints that serve the files of the page. */

@@ -1,7 +1,24 @@
+import type { DeviceKeyAlgorithm } from "../../core/keys.ts";
+
 /** What the page must know of its gateway: the answer of `GET /playground/setup`. */
-export interface PlaygroundSetup {
+export interface PlaygroundSetup extends GatewayFacts {
   /** Set only by `sallyport dev`. If it is set, the gateway serves the development calls (see `devEndpoints`). */
   readonly dev?: DevSetup | undefined;
+}
+
+/** Settings of the gateway at its start. */
+export interface GatewayFacts {
+  /** The algorithms of device keys that a login may register, at least one. */
+  readonly key_algorithms: readonly DeviceKeyAlgorithm[];
+  readonly limits: SizeLimits;
+}
+
+/** Maximum sizes, in bytes. The metadata `limit_bytes` of a refusal shows which maximum was exceeded. */
+export interface SizeLimits {
+  /** Of the body of a call: part of check 0. */
+  readonly request_bytes_max: number;
+  /** Of the payload: part of check 1. A route may have a smaller maximum, which is part of check 8. */
+  readonly payload_bytes_max: number;
 }
 
 export interface DevSetup {

@@ -6,6 +6,7 @@ import {
   type TrustCheck,
   UntrustedResponseError,
 } from "../../../client/index.ts";
+import type { SizeLimits } from "../setup.ts";
 import { type CheckNumber, checkOf } from "./checks.ts";
 import { messageOf } from "./message-of.ts";
 import type { Exchange } from "./wire.ts";
@@ -55,11 +56,11 @@ export interface Attempt {
 }
 
 /** Converts an error of the client to an outcome. */
-export function outcomeOf(error: unknown): Outcome {
+export function outcomeOf(error: unknown, limits: SizeLimits): Outcome {
   if (error instanceof UntrustedResponseError) return { kind: "distrusted", trustCheck: error.check };
   if (!(error instanceof GatewayError)) return { kind: "failed", text: messageOf(error) };
   const { reason, code, metadata, retryAfterMs, rawMessage: text } = error;
-  const check = checkOf(reason, code, metadata);
+  const check = checkOf(reason, code, metadata, limits);
   if (check === undefined) return { kind: "failed", text: reason === undefined ? text : `${reason}: ${text}` };
   return { kind: "refused", check, refusal: { reason, code, text, metadata, retryAfterMs } };
 }

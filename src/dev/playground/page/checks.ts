@@ -1,3 +1,5 @@
+import type { SizeLimits } from "../setup.ts";
+
 /**
  * The nine checks of the gateway, in their order (proto/README.md, "Order of checks"). `checkOf` finds the check of a refusal.
  */
@@ -74,7 +76,6 @@ export const CHECKS: readonly Check[] = [
 const CHECK_OF_REASON: Readonly<Record<string, CheckNumber>> = {
   MALFORMED_ENVELOPE: 1,
   UNSUPPORTED_PROTOCOL_VERSION: 1,
-  REQUEST_TOO_LARGE: 1,
   SESSION_NOT_FOUND: 2,
   SESSION_REVOKED: 2,
   SESSION_LOOKUP_UNAVAILABLE: 2,
@@ -100,8 +101,16 @@ export function checkOf(
   reason: string | undefined,
   code: string,
   metadata: Readonly<Record<string, string>>,
+  limits: SizeLimits,
 ): CheckNumber | undefined {
   if (reason === undefined) return UNREADABLE_CODES.has(code) ? 0 : undefined;
   if (reason === "RATE_LIMITED" && metadata["scope"] === "failures") return 0;
+  if (reason === "REQUEST_TOO_LARGE") return sizeCheck(Number(metadata["limit_bytes"]), limits);
   return Object.hasOwn(CHECK_OF_REASON, reason) ? CHECK_OF_REASON[reason] : undefined;
+}
+
+/** Returns the check that has this maximum size. The only other maximum is that of a route. */
+function sizeCheck(limitBytes: number, { request_bytes_max, payload_bytes_max }: SizeLimits): CheckNumber {
+  if (limitBytes === request_bytes_max) return 0;
+  return limitBytes === payload_bytes_max ? 1 : 8;
 }

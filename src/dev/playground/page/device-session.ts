@@ -7,6 +7,7 @@ import {
   type SignedRequest,
   type SignOptions,
 } from "../../../client/index.ts";
+import type { SizeLimits } from "../setup.ts";
 import { type Attempt, outcomeOf, type Signed } from "./attempt.ts";
 import { fromText, toText } from "./bytes.ts";
 import { type AlterAnswer, Wire } from "./wire.ts";
@@ -27,14 +28,17 @@ export interface SignCommandOptions extends SignOptions {
 export class DeviceSession {
   readonly credentials: SessionCredentials;
   readonly client: SallyportClient;
+  /** The maximum sizes of the gateway. */
+  readonly limits: SizeLimits;
   readonly #keys: GatewayKeys;
   /** The user id of the session; `undefined` until the first event of the stream arrives. */
   userId: string | undefined;
   /** How far the gateway's clock is ahead of the device's clock, in ms; 0 until a signed event contains the gateway's time. */
   clockOffsetMs = 0;
 
-  constructor(credentials: SessionCredentials) {
+  constructor(credentials: SessionCredentials, limits: SizeLimits) {
     this.credentials = credentials;
+    this.limits = limits;
     this.#keys = new GatewayKeys(location.origin);
     this.client = new SallyportClient({ baseUrl: location.origin, credentials, keys: this.#keys });
   }
@@ -91,7 +95,10 @@ export class DeviceSession {
     const atMs = Date.now();
     const outcome = await this.#clientOver(wire)
       .executeSigned(signed.request)
-      .then((result) => ({ kind: "answered" as const, result }), outcomeOf);
+      .then(
+        (result) => ({ kind: "answered" as const, result }),
+        (error: unknown) => outcomeOf(error, this.limits),
+      );
     const command = { messageType: envelope.messageType, payloadText: toText(payloadBytes) };
     const attempt = { title: "Command", ...command, atMs, signed, exchange: wire.exchange, outcome };
     return { attempt, answer: wire.answer };

@@ -1,19 +1,20 @@
 import { type Attempt, type Outcome, outcomeOf } from "./attempt.ts";
 import { fromText } from "./bytes.ts";
+import type { TamperParts } from "./tamper.ts";
 import { Wire } from "./wire.ts";
 
 const EXECUTE_PATH = "/sallyport.v1.Gateway/ExecuteCommand";
 const GARBAGE = "this is no request";
 
 /** Sends bytes that are no message. The client library cannot send such bytes, so this function does not use it. */
-export async function sendGarbage(): Promise<Attempt> {
+export async function sendGarbage({ session }: TamperParts): Promise<Attempt> {
   const wire = new Wire();
   const headers = { "content-type": "application/proto", "connect-protocol-version": "1" };
   const atMs = Date.now();
   const outcome = await wire
     .fetch(EXECUTE_PATH, { method: "POST", headers, body: fromText(GARBAGE) })
     .then(unreadableOutcome)
-    .catch(outcomeOf);
+    .catch((error: unknown) => outcomeOf(error, session.limits));
   const { exchange } = wire;
   return { title: "", messageType: "", payloadText: GARBAGE, atMs, signed: undefined, exchange, outcome };
 }

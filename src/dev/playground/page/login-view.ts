@@ -16,6 +16,8 @@ const MAILS_SHOWN = 3;
 export interface LoginParts {
   /** Whether the page can read the embedded backend's e-mails with login codes. */
   readonly hasOutbox: boolean;
+  /** The algorithms of device keys that the gateway accepts. */
+  readonly algorithms: readonly KeyAlgorithm[];
   readonly onLogin: (credentials: SessionCredentials) => void;
 }
 
@@ -36,7 +38,13 @@ export class LoginView {
     this.#root = root;
     this.#parts = parts;
     const first = form(this.#send, () => this.#sendCode(), field("E-mail address", this.#email), this.#send);
-    this.#second = form(this.#confirm, () => this.#logIn(), field("Code", this.#code), algorithmChoice(), this.#confirm);
+    this.#second = form(
+      this.#confirm,
+      () => this.#logIn(),
+      field("Code", this.#code),
+      algorithmChoice(parts.algorithms),
+      this.#confirm,
+    );
     this.#second.hidden = true;
     fill(
       root,
@@ -96,7 +104,10 @@ export class LoginView {
 
   async #logIn(): Promise<void> {
     await this.#trying(async () => {
-      const deviceKey = await generateDeviceKey({ algorithms: [chosenAlgorithm(this.#second), "EdDSA", "ES256"] });
+      const chosen = new FormData(this.#second).get("algorithm");
+      // An older browser has no Ed25519. Then the key has another accepted algorithm.
+      const algorithms = this.#parts.algorithms.toSorted((a, b) => Number(b === chosen) - Number(a === chosen));
+      const deviceKey = await generateDeviceKey({ algorithms });
       const code = this.#code.value.trim();
       this.#parts.onLogin(await confirmEmailCode({ baseUrl, challengeId: this.#challengeId, code, deviceKey }));
     });
@@ -137,18 +148,12 @@ function form(button: HTMLButtonElement, submit: () => Promise<void>, ...childre
   return element;
 }
 
-function algorithmChoice(): HTMLElement {
-  const option = (value: KeyAlgorithm, text: string) =>
-    h("label", {}, h("input", { type: "radio", name: "algorithm", value, checked: value === "EdDSA" }), text);
-  return h(
-    "fieldset",
-    { class: "choice" },
-    h("legend", { class: "legend" }, "Device key"),
-    option("EdDSA", "Ed25519"),
-    option("ES256", "P-256 (as in secure hardware)"),
-  );
-}
+const ALGORITHM_TEXTS: Readonly<Record<KeyAlgorithm, string>> = { EdDSA: "Ed25519", ES256: "P-256 (as in secure hardware)" };
 
-function chosenAlgorithm(of: HTMLFormElement): KeyAlgorithm {
-  return new FormData(of).get("algorithm") === "ES256" ? "ES256" : "EdDSA";
+/** A choice of the accepted algorithms. The first one is selected. */
+function algorithmChoice(accepted: readonly KeyAlgorithm[]): HTMLElement {
+  const options = accepted.map((value, at) =>
+    h("label", {}, h("input", { type: "radio", name: "algorithm", value, checked: at === 0 }), ALGORITHM_TEXTS[value]),
+  );
+  return h("fieldset", { class: "choice" }, h("legend", { class: "legend" }, "Device key"), ...options);
 }

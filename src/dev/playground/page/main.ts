@@ -10,8 +10,7 @@ const NOT_SECURE =
 async function start(): Promise<void> {
   fill(byId("origin", HTMLElement), location.host);
   if (!isSecureContext) return showProblem(NOT_SECURE);
-  const { dev } = await fetchSetup();
-  await new Playground(indexedDbStore({ name: "sallyport-playground" }), dev).start();
+  await new Playground(indexedDbStore({ name: "sallyport-playground" }), await fetchSetup()).start();
 }
 
 function showProblem(text: string): void {

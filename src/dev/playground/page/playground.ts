@@ -1,5 +1,5 @@
 import type { CredentialStore, SessionCredentials } from "../../../client/index.ts";
-import type { DevSetup } from "../setup.ts";
+import type { PlaygroundSetup } from "../setup.ts";
 import type { Attempt } from "./attempt.ts";
 import { ComposerView } from "./composer-view.ts";
 import { type Command, DeviceSession } from "./device-session.ts";
@@ -20,7 +20,7 @@ const PLAIN_COMMAND: Command = { messageType: "user.profile.get", payloadText: "
 /** The page. It holds the session and the shown attempt, and updates all views. */
 export class Playground {
   readonly #store: CredentialStore;
-  readonly #dev: DevSetup | undefined;
+  readonly #setup: PlaygroundSetup;
   readonly #verdict = byId("verdict", HTMLElement);
   readonly #evidence = new EvidenceView(byId("evidence", HTMLElement));
   readonly #track = new TrackView(byId("track", HTMLElement), (station) => this.#select(station));
@@ -36,11 +36,14 @@ export class Playground {
   #isKept = true;
   #attempt: Attempt | undefined;
 
-  constructor(store: CredentialStore, dev: DevSetup | undefined) {
+  constructor(store: CredentialStore, setup: PlaygroundSetup) {
     this.#store = store;
-    this.#dev = dev;
+    this.#setup = setup;
+    const { dev, key_algorithms: algorithms } = setup;
     const hasDev = dev !== undefined;
-    this.#login = new LoginView(byId("login", HTMLElement), { hasOutbox: hasDev, onLogin: (each) => this.#logIn(each) });
+    this.#login = new LoginView(byId("login", HTMLElement), {
+      ...{ hasOutbox: hasDev, algorithms, onLogin: (each) => this.#logIn(each) },
+    });
     this.#composer = new ComposerView(byId("composer", HTMLElement), dev?.routes ?? [], (command) => this.#send(command));
     this.#tampers = new TampersView(byId("tampers", HTMLElement), hasDev, (tamper) => this.#tamper(tamper));
     const chip = byId("stream-chip", HTMLElement);
@@ -68,7 +71,7 @@ export class Playground {
   }
 
   #open(credentials: SessionCredentials): void {
-    this.#session = new DeviceSession(credentials);
+    this.#session = new DeviceSession(credentials, this.#setup.limits);
     byId("login", HTMLElement).hidden = true;
     this.#composer.isHidden = false;
     this.#tampers.isHidden = false;
@@ -102,7 +105,7 @@ export class Playground {
     if (session === undefined) return;
     const edited = this.#composer.command();
     const command = edited === undefined || edited.messageType === "" ? PLAIN_COMMAND : edited;
-    this.#record(await runTamper(tamper, { session, command }));
+    this.#record(await runTamper(tamper, { session, command, algorithms: this.#setup.key_algorithms }));
   }
 
   #record(attempt: Attempt): void {
@@ -124,7 +127,7 @@ export class Playground {
   }
 
   #select(station: Station): void {
-    this.#evidence.show(station, { attempt: this.#attempt, session: this.#session, dev: this.#dev });
+    this.#evidence.show(station, { attempt: this.#attempt, session: this.#session, dev: this.#setup.dev });
   }
 
   #showDevice(): void {

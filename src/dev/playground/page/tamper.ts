@@ -1,3 +1,4 @@
+import type { KeyAlgorithm } from "../../../client/index.ts";
 import type { Attempt } from "./attempt.ts";
 import type { Command, DeviceSession } from "./device-session.ts";
 import { messageOf } from "./message-of.ts";
@@ -6,6 +7,8 @@ export interface TamperParts {
   readonly session: DeviceSession;
   /** The command in the editor. */
   readonly command: Command;
+  /** The algorithms of device keys that a login may register. */
+  readonly algorithms: readonly KeyAlgorithm[];
 }
 
 /** An attack that a button of the page starts. */

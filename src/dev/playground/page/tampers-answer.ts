@@ -44,8 +44,9 @@ async function repeatOldAnswer({ session, command }: TamperParts): Promise<Attem
 /** The session of the attacker Mallory. It is created only once, because the budgets for logins are small. */
 let mallory: Promise<DeviceSession> | undefined;
 
-async function passOnForeignAnswer({ session, command }: TamperParts): Promise<Attempt> {
-  mallory ??= logInAsMallory();
+async function passOnForeignAnswer(parts: TamperParts): Promise<Attempt> {
+  const { session, command } = parts;
+  mallory ??= logInAsMallory(parts);
   const other = await mallory.catch((error: unknown) => {
     mallory = undefined;
     throw error;
@@ -57,12 +58,12 @@ async function passOnForeignAnswer({ session, command }: TamperParts): Promise<A
   return session.send(signed, () => foreign.answer);
 }
 
-async function logInAsMallory(): Promise<DeviceSession> {
+async function logInAsMallory({ session, algorithms }: TamperParts): Promise<DeviceSession> {
   const { challengeId } = await sendEmailCode({ baseUrl, email: "mallory@example.com" });
   const mail = (await fetchOutbox()).find(({ challenge_id }) => challenge_id === challengeId);
   if (mail === undefined) throw new Error("the outbox has no mail for Mallory");
-  const deviceKey = await generateDeviceKey();
-  return new DeviceSession(await confirmEmailCode({ baseUrl, challengeId, code: mail.code, deviceKey }));
+  const deviceKey = await generateDeviceKey({ algorithms });
+  return new DeviceSession(await confirmEmailCode({ baseUrl, challengeId, code: mail.code, deviceKey }), session.limits);
 }
 
 /** Changes the first letter after `{"`, the start of a JSON object. Leaves the rest of the answer unchanged. */

@@ -106,7 +106,9 @@ export function pushSourceContract(name: string, openRig: () => Promise<PushSour
       await has(sink, "event 1");
       await source.stop();
       await publish("2").catch(() => {});
-      await Bun.sleep(20);
+      const next = await start();
+      await publish("3");
+      await has(next.sink, "event 3");
       expect([sink.entries.filter((entry) => entry !== "gap"), states.at(-1)]).toEqual([ids(1), false]);
     });
 

@@ -169,6 +169,7 @@ describe("a stop of the gateway", () => {
       isStopped = true;
       return inTime;
     });
+    // Only time can show that the stop waits.
     await Bun.sleep(400);
     expect(isStopped).toBe(false);
     release.resolve();

@@ -34,6 +34,11 @@ for (const [kind, missing] of KINDS) {
     const attempt = async (command: Partial<KeyedCommand>, variant: Variant = CONNECT, gateway = 0) =>
       send(keeping.transport(variant, gateway), await signKeyed(device, { messageType: COUNT, ...command }));
     const executionsOf = (key: string) => keeping.executed.filter((headers) => headers.get("idempotency-key") === key).length;
+    /** The number of calls with this key that ended at the client's timeout, at which the client may also cancel them. */
+    const timedOut = (key: string) => {
+      const lines = keeping.logged().split("\n");
+      return lines.filter((line) => line.includes(key) && /"code":"(deadline_exceeded|canceled)"/.test(line)).length;
+    };
 
     test.each(VARIANTS)(
       "$name: a newly signed repeat gets the answer, newly signed and marked, at every gateway",
@@ -237,9 +242,10 @@ for (const [kind, missing] of KINDS) {
       });
       const client = createClient(Gateway, keeping.transport(CONNECT));
       const request = await signKeyed(device, { messageType: COUNT, idempotencyKey });
-      expect(client.executeCommand(request, { timeoutMs: 100 })).rejects.toThrow("deadline_exceeded");
+      const first = client.executeCommand(request, { timeoutMs: 500 });
+      await expect(first).rejects.toThrow("deadline_exceeded");
       await until(() => executionsOf(idempotencyKey) === 1, "the first to be executed");
-      await Bun.sleep(150);
+      await until(() => timedOut(idempotencyKey) === 1, "the gateway to end the call");
       release.resolve();
       expect(await attempt({ idempotencyKey }, CONNECT, 1)).toMatchObject({ replayed: "true" });
       expect(executionsOf(idempotencyKey)).toBe(1);
@@ -257,9 +263,9 @@ for (const [kind, missing] of KINDS) {
       for (const gateway of keeping.gateways.keys()) {
         const client = createClient(Gateway, keeping.transport(CONNECT, gateway));
         const request = await signKeyed(device, { messageType: COUNT, idempotencyKey });
-        expect(client.executeCommand(request, { timeoutMs: 60 })).rejects.toThrow("deadline_exceeded");
+        await expect(client.executeCommand(request, { timeoutMs: 60 })).rejects.toThrow("deadline_exceeded");
       }
-      await Bun.sleep(100);
+      await until(() => timedOut(idempotencyKey) === keeping.gateways.length, "the gateways to end the calls");
       release.resolve();
       expect((await first).text).toStartWith("ok ");
       expect(executionsOf(idempotencyKey)).toBe(1);

@@ -142,7 +142,7 @@ describe.each([
       await Bun.sleep(100);
       return calls() - before;
     };
-    expect(await logs()).toBeGreaterThan(0);
+    await until(async () => (await logs()) > 0, "lines", 15_000);
     await reload({ "log.level": "error" });
     await until(async () => (await logs()) === 0, "the lines to end", 15_000);
     await reload({ "log.level": "info" });

@@ -31,7 +31,7 @@ async function crowd(url: string, first: string, from?: string): Promise<RawConn
 const openIn = (all: readonly RawConnection[]) => all.filter(({ closed }) => !closed).length;
 const HTTP1 = "GET / HTTP/1.1\r\nHost: ";
 const HTTP2 = "PRI * HTTP/2.0\r\n\r\n";
-/** Longer than the edge needs to close what exceeds a limit, so that a test notices if it closes more. */
+/** Longer than the edge needs to close what exceeds a limit. Only time can show that it closes no more. */
 const SETTLE_MS = 1000;
 
 const LISTENERS = [

@@ -57,11 +57,20 @@ test("a drain waits for a response that its client reads slowly", async () => {
   });
   client.once("secureConnect", () => client.write("GET /large HTTP/1.1\r\nHost: a\r\n\r\n"));
   await until(() => received > 0 && server.pendingRequests === 1, "the answer to begin");
+  let checks = 0;
+  const watched = {
+    get pendingRequests() {
+      checks++;
+      return server.pendingRequests;
+    },
+    stop: (closesAll?: boolean) => server.stop(closesAll),
+  };
   let isDrained = false;
-  const drained = drainServer(server, 40).then(() => {
+  const drained = drainServer(watched, 40).then(() => {
     isDrained = true;
   });
-  await Bun.sleep(200);
+  // Two checks in a row without a request end a drain of 40 ms.
+  await until(() => checks > 5, "more checks");
   expect(isDrained).toBe(false);
   isPaused = false;
   client.resume();
@@ -70,32 +79,32 @@ test("a drain waits for a response that its client reads slowly", async () => {
 });
 
 test("a replaced server is closed when it has had no request for the given time, and none is in flight", async () => {
+  let checks = 0;
   let requests = 0;
-  let pendingRequests = 1;
+  let isAsked = false;
   let isClosed = false;
-  const stop = async () => {
-    isClosed = true;
-  };
-  const closed = closeWhenUnused(
-    {
-      get pendingRequests() {
-        return pendingRequests;
-      },
-      stop,
+  const server = {
+    pendingRequests: 1,
+    stop: async () => {
+      isClosed = true;
     },
-    () => requests,
-    100,
-  );
-  const waitsOn = async () => {
-    await Bun.sleep(400);
+  };
+  const requestsSoFar = () => {
+    checks++;
+    if (isAsked) requests++;
+    return requests;
+  };
+  const closed = closeWhenUnused(server, requestsSoFar, 10);
+  const staysOpen = async () => {
+    const before = checks;
+    await until(() => checks > before + 3, "more checks");
     return !isClosed;
   };
-  expect(await waitsOn()).toBe(true);
-  requests++;
-  const asking = setInterval(() => requests++, 5);
-  pendingRequests = 0;
-  expect(await waitsOn()).toBe(true);
-  clearInterval(asking);
+  expect(await staysOpen()).toBe(true);
+  isAsked = true;
+  server.pendingRequests = 0;
+  expect(await staysOpen()).toBe(true);
+  isAsked = false;
   await closed;
   expect(isClosed).toBe(true);
 });

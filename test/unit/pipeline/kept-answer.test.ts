@@ -7,6 +7,7 @@ import { admit } from "../../../src/pipeline/pipeline.ts";
 import { MemoryAnswerStore } from "../../../src/stores/memory/answers.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
 import { NO_CLIENT_HEADERS } from "../../support/no-client-headers.ts";
+import { until } from "../../support/until.ts";
 import { createPorts, incomingRequest, MARGIN_MS, NOW, ROUTE, refusalOf, SESSION, WINDOW_MS } from "./support/fixture.ts";
 
 const KEEP_MS = 600_000;
@@ -73,7 +74,7 @@ class Bench {
 
   /** Resolves when the backend has been called `times` times. */
   async reached(times: number): Promise<Execution> {
-    while (this.executions.length < times) await new Promise(setImmediate);
+    await until(() => this.executions.length >= times, `call ${times} of the backend`);
     return this.executions[times - 1] ?? expect.unreachable();
   }
 }

@@ -220,11 +220,12 @@ describe("a backend with cursors", () => {
     expect(feed.log.lines.join()).toContain("no message for 100 ms, not even a keepalive");
     server.keepaliveMs = 10;
     server.cut();
-    let subscriptions = Number.NaN;
-    while (subscriptions !== server.subscriptions.length) {
-      subscriptions = server.subscriptions.length;
+    const staysOpen = async () => {
+      const before = server.subscriptions.length;
       await Bun.sleep(300);
-    }
+      return server.subscriptions.length === before;
+    };
+    await until(staysOpen, "a stream that stays open");
     server.pushNumber(1);
     await feed.has("event 1");
     expect(feed.deliveries).toEqual(["event 1"]);

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { RunningClock } from "../support/running-clock.ts";
 import { until } from "../support/until.ts";
 import { metric, openWorld } from "../support/world.ts";
 
@@ -6,8 +7,7 @@ const HOUR_MS = 3_600_000;
 const MESSAGE = "wall clock step";
 
 test("clock steps in both directions are logged and counted", async () => {
-  let aheadMs = 0;
-  const clock = { now: () => Date.now() + aheadMs, monotonic: () => performance.now() };
+  const clock = new RunningClock();
   const world = await openWorld({}, { clock });
   const lines = (): { level: string; direction: string; by_ms: number }[] =>
     world
@@ -17,10 +17,10 @@ test("clock steps in both directions are logged and counted", async () => {
       .map((line) => JSON.parse(line));
   const jumps = (direction: string) => metric(world.gateway, "sallyport_clock_jumps_total", `{direction="${direction}"}`);
 
-  aheadMs += HOUR_MS;
+  clock.step(HOUR_MS);
   await until(() => lines().length > 0, "the forward step to be logged");
   expect([await jumps("forward"), await jumps("back")]).toEqual([1, 0]);
-  aheadMs -= 2 * HOUR_MS;
+  clock.step(-2 * HOUR_MS);
   await until(() => lines().length > 1, "the backward step to be logged");
   expect([await jumps("forward"), await jumps("back")]).toEqual([1, 1]);
 

@@ -8,6 +8,7 @@ import type { SubscriptionEvent } from "../../../src/client/subscription-event.t
 import { type Clock, systemClock } from "../../../src/core/clock.ts";
 import type { GatewayEvent } from "../../../src/gen/sallyport/v1/gateway_pb.ts";
 import { type ForgedRefusal, forgedAnswer, frameOf, HostileTerminator } from "../../support/hostile-terminator.ts";
+import { RunningClock } from "../../support/running-clock.ts";
 import { SEED } from "../../support/serve-settings.ts";
 import { SILENT_LOG } from "../../support/silent-log.ts";
 import { until } from "../../support/until.ts";
@@ -160,8 +161,7 @@ describe("replays", () => {
   });
 
   test("old events spliced into a new stream of a restarted app, and into a resumed one, are dropped", async () => {
-    let offMs = -20 * 60_000;
-    const clock = { now: () => Date.now() + offMs, monotonic: () => performance.now() };
+    const clock = new RunningClock(-20 * 60_000);
     const fixture = await Fixture.open(clock);
     const { proxy } = fixture;
     const earlier = await fixture.listen();
@@ -170,7 +170,7 @@ describe("replays", () => {
     earlier.subscription.close();
     const old = proxy.recorded.filter(({ event }) => isBackendEvent(event)).map(({ frame }) => frame);
     expect(old.length).toBe(5);
-    offMs = 0;
+    clock.step(20 * 60_000);
     proxy.hostility.frames = (frame) => [frame, ...old];
     const restarted = await fixture.listen();
     await fixture.send(2);

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { logIn } from "../../support/cli/log-in.ts";
 import { Shell } from "../../support/cli/shell.ts";
+import { RunningClock } from "../../support/running-clock.ts";
 import { openWorld, type World } from "../../support/world.ts";
 
 /** A computer whose clock is wrong, seen from the command line. The gateway's clock is moved instead. */
@@ -18,8 +19,7 @@ afterEach(async () => {
 });
 
 async function logInAt(offsetMs: number): Promise<void> {
-  const clock = { now: () => Date.now() + offsetMs, monotonic: () => performance.now() };
-  world = await openWorld({}, { clock });
+  world = await openWorld({}, { clock: new RunningClock(offsetMs) });
   await logIn(shell, { edgeUrl: world.gateway.edgeUrl, backendUrl: world.backend.restUrl }, "ada@example.com");
 }
 

@@ -1,27 +1,27 @@
 import type { StreamTiming } from "../../../src/client/stream-timing.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
 
 interface Timer {
   readonly atMs: number;
   readonly run: () => void;
 }
 
-/** Clocks and timers that stand still until the test advances them. */
+/** A manual clock with timers. They stand still until the test advances them. */
 export class ManualTiming implements StreamTiming {
   readonly #random: () => number;
   readonly #timers = new Set<Timer>();
-  #nowMs = 1_760_000_000_000;
-  #monotonicMs = 5000;
+  readonly #clock = new ManualClock();
 
   constructor(random: () => number = () => 0.5) {
     this.#random = random;
   }
 
   now(): number {
-    return this.#nowMs;
+    return this.#clock.now();
   }
 
   monotonic(): number {
-    return this.#monotonicMs;
+    return this.#clock.monotonic();
   }
 
   random(): number {
@@ -29,7 +29,7 @@ export class ManualTiming implements StreamTiming {
   }
 
   after(ms: number, run: () => void): () => void {
-    const timer = { atMs: this.#monotonicMs + ms, run };
+    const timer = { atMs: this.monotonic() + ms, run };
     this.#timers.add(timer);
     return () => this.#timers.delete(timer);
   }
@@ -41,11 +41,11 @@ export class ManualTiming implements StreamTiming {
 
   /** Advances both clocks, and runs each timer at its time. Promises settle in between. */
   async advance(ms: number): Promise<void> {
-    const untilMs = this.#monotonicMs + ms;
+    const untilMs = this.monotonic() + ms;
     await settle();
     for (;;) {
       const due = [...this.#timers].filter(({ atMs }) => atMs <= untilMs).sort((a, b) => a.atMs - b.atMs)[0];
-      this.#move((due?.atMs ?? untilMs) - this.#monotonicMs);
+      this.#clock.advance(Math.max(0, (due?.atMs ?? untilMs) - this.monotonic()));
       if (due === undefined) return;
       this.#timers.delete(due);
       due.run();
@@ -55,13 +55,7 @@ export class ManualTiming implements StreamTiming {
 
   /** The device sleeps: the wall clock advances, the monotonic clock and the timers do not. */
   sleep(ms: number): void {
-    this.#nowMs += ms;
-  }
-
-  #move(ms: number): void {
-    const forwardMs = Math.max(0, ms);
-    this.#nowMs += forwardMs;
-    this.#monotonicMs += forwardMs;
+    this.#clock.step(ms);
   }
 }
 

@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { BucketDemand } from "../../../../src/core/buckets.ts";
+import { systemClock } from "../../../../src/core/clock.ts";
 import { MemoryBucketStore } from "../../../../src/stores/memory/buckets.ts";
 import { type RedisBucketOptions, RedisBucketStore } from "../../../../src/stores/redis/buckets.ts";
 import { RedisLink } from "../../../../src/stores/redis/link.ts";
 import { RedisReplayStore } from "../../../../src/stores/redis/replay.ts";
 import { StoreEpoch } from "../../../../src/stores/redis/store-epoch.ts";
 import { NO_REDIS, TestRedis } from "../../../support/redis.ts";
+import { RunningClock } from "../../../support/running-clock.ts";
 import { SILENT_LOG } from "../../../support/silent-log.ts";
 
 /** Behaviour that only the Redis stores have. The contract suites in test/contract cover the rest. */
@@ -50,7 +52,7 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "on a real Redis", () => {
     if (!(await keysOf(prefix)).includes(`${prefix}continuity`)) await epochOf(prefix, true).join(link.call, runId);
     const epoch = epochOf(prefix);
     await epoch.join(link.call, runId);
-    const clock = { now: () => Date.now() + clockAheadMs, monotonic: () => performance.now() };
+    const clock = new RunningClock(clockAheadMs);
     const options = { prefix, marginMs: MARGIN_MS };
     return { store: new RedisReplayStore(link, epoch, clock, options), clock, epoch };
   }
@@ -267,18 +269,17 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "on a real Redis", () => {
     const small = await TestRedis.start();
     const full = await newLink(small);
     const epoch = epochOf("small:");
-    const clock = { now: () => Date.now(), monotonic: () => performance.now() };
     const options = { prefix: "small:", marginMs: MARGIN_MS };
     await small.ask("CONFIG", "SET", "maxmemory", "0");
     await epochOf("small:", true).join(full.call, "run-1");
     await epoch.join(full.call, "run-1");
-    const store = new RedisReplayStore(full, epoch, clock, options);
-    expect(await store.reserve("session", "request-1", clock.now() + WINDOW_MS)).toBe(true);
+    const store = new RedisReplayStore(full, epoch, systemClock, options);
+    expect(await store.reserve("session", "request-1", systemClock.now() + WINDOW_MS)).toBe(true);
     await small.ask("CONFIG", "SET", "maxmemory", "1mb");
-    const refusal = await store.reserve("session", "request-2", clock.now() + WINDOW_MS).catch((error) => error);
+    const refusal = await store.reserve("session", "request-2", systemClock.now() + WINDOW_MS).catch((error) => error);
     expect(refusal).toMatchObject({ reason: "REPLAY_STORE_UNAVAILABLE" });
     await small.ask("CONFIG", "SET", "maxmemory", "0");
-    expect(await store.reserve("session", "request-1", clock.now() + WINDOW_MS)).toBe(false);
+    expect(await store.reserve("session", "request-1", systemClock.now() + WINDOW_MS)).toBe(false);
     full.close();
     await small.close();
   });

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { dirname, join, normalize } from "node:path";
+import { CONFIG_KEYS } from "../src/config/schema.ts";
 import { IMPORT_RULES } from "./support/import-rules.ts";
 
 /** The rules of the repository that no compiler checks. */
@@ -110,6 +111,18 @@ test.each(["Math.random()", "crypto.randomUUID()", "crypto.getRandomValues(bytes
 
 test("a date of a given time is no clock", () => {
   expect(CLOCK.test("new Date(seenAtMs)")).toBe(false);
+});
+
+/** These rooms know no setting. If an error message names a setting, `app` passes the name. */
+const NO_SETTING_NAMES = /^src\/(hub|stores|backend\/redis)\//;
+
+test("hub and stores spell no name of a setting", async () => {
+  const names = CONFIG_KEYS.filter((key) => key.includes(".")).map((key) => key.replaceAll(".", "\\."));
+  const named = new RegExp(`(?<![\\w.])(?:${names.join("|")})(?!\\w)`);
+  const files = (await sources("src/**/*.ts")).filter(({ path }) => NO_SETTING_NAMES.test(path));
+  expect(files.length).toBeGreaterThan(50);
+  expect(files.filter(({ text }) => named.test(text)).map(({ path }) => path)).toEqual([]);
+  expect(named.test("set another stores.redis.prefix")).toBe(true);
 });
 
 test("each proof of the pipeline is built in one file", async () => {

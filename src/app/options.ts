@@ -60,6 +60,7 @@ export function storeSettings(config: Config, sharedMemory?: number, isFileInher
     ...{ sharedMemory, isFileInherited },
     redis: config["stores.kind"] === "redis" ? redisSettings(config) : undefined,
     sharedFile: config["stores.shared_file"],
+    settingNames: { file: "stores.shared_file", sizes: SIZE_SETTINGS },
     replayEntriesMax: config["replay.entries_max"],
     bucketEntriesMax: config["buckets.entries_max"],
     exemptBucketEntriesMax: exemptBucketEntriesMax(config),
@@ -72,6 +73,9 @@ export function storeSettings(config: Config, sharedMemory?: number, isFileInher
     },
   };
 }
+
+/** The settings that decide the sizes of the tables in the shared memory, for error messages. */
+const SIZE_SETTINGS = "replay.entries_max, buckets.entries_max, session_cache.entries_max or connections.total_max";
 
 /**
  * Returns the maximum number of buckets in the scope `session_failures`. It is 4 for each entry of the session cache:
@@ -109,6 +113,7 @@ function redisSettings(config: Config): RedisSettings {
     // If `stores.kind = redis`, config/rules.ts requires `stores.redis.url`. So the empty string is never used.
     url: config["stores.redis.url"] ?? "",
     prefix: config["stores.redis.prefix"],
+    prefixSetting: "stores.redis.prefix",
     timeoutMs: config["stores.redis.timeout_ms"],
     onBucketsUnavailable: config["stores.redis.on_buckets_unavailable"],
     durable: config["stores.redis.durable"],

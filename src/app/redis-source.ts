@@ -19,7 +19,10 @@ export function openRedisSource(config: GatewayConfig, parts: FeedParts): Opened
   const url = config["push.redis.url"] ?? config["stores.redis.url"] ?? "";
   const stream = config["push.redis.stream"];
   const onError = (error: string) => metrics.count("sallyport_redis_errors_total", { error });
-  const redis = { url, timeoutMs: config["stores.redis.timeout_ms"], tlsFiles: redisTlsFiles(config), onError };
+  const redis = {
+    ...{ url, timeoutMs: config["stores.redis.timeout_ms"], tlsFiles: redisTlsFiles(config), onError },
+    keySetting: "push.redis.stream",
+  };
   const delivery = new PushDelivery(parts);
   const onChange = (isUp: boolean) => void delivery.attempt("state", () => onStateChange(isUp));
   const source = new StreamSource({

@@ -12,7 +12,7 @@ export interface OutboxLimits {
  * If the runtime has queued at least this many bytes for a stream, further frames wait in the outbox. This saves memory,
  * because all outboxes share one copy of a frame, but each runtime queue has its own copy.
  *
- * The minimum of the setting `streams.outbox_bytes_max` is the same number.
+ * `OutboxLimits.bytesMax` is at least this number.
  */
 export const WRITE_AHEAD_BYTES = 64 * 1024;
 

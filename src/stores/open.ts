@@ -16,6 +16,7 @@ import { trimRegularly } from "./memory/trimming.ts";
 import { MemoryVerifiedPeers } from "./memory/verified-peers.ts";
 import { type LocalTables, openRedisStores, type RedisSettings } from "./redis/open.ts";
 import { openSharedFileStores } from "./shared/open.ts";
+import type { SharedSettingNames } from "./shared/shared-file.ts";
 
 export interface StoreSettings {
   /** The settings of Redis. `undefined` if reservations and buckets are not in Redis. */
@@ -25,6 +26,7 @@ export interface StoreSettings {
    * contains reservations and buckets. With Redis, it also contains local copies of buckets.
    */
   readonly sharedFile: string | undefined;
+  readonly settingNames: SharedSettingNames;
   /** The fd of an unnamed memory file that the processes of this gateway share. Used if `sharedFile` is undefined. */
   readonly sharedMemory?: number | undefined;
   /**

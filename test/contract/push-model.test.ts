@@ -170,7 +170,7 @@ describe.skipIf(NO_REDIS !== undefined)(`with Redis${NO_REDIS === undefined ? ""
   let streams = 0;
 
   function openRedis(sink: PushFeedSink, state: PushState): Opened {
-    const connection = { url: redis.url, timeoutMs: 2000 };
+    const connection = { url: redis.url, timeoutMs: 2000, keySetting: "the key" };
     const stream = `model-${streams++}`;
     const publisher = new StreamPublisher({ redis: connection, stream, entriesMax: 10_000 });
     const source = new StreamSource({

@@ -84,7 +84,7 @@ async function httpRig(): Promise<PushSourceRig> {
 /** A Redis Stream in a real Redis that is killed. With `loseLog`, it starts empty. */
 async function redisRig(): Promise<PushSourceRig> {
   const redis = await TestRedis.start({ args: ["--appendonly", "yes", "--appendfsync", "always"] });
-  const connection = { url: redis.url, timeoutMs: 500 };
+  const connection = { url: redis.url, timeoutMs: 500, keySetting: "the key" };
   const publisher = new StreamPublisher({ redis: connection, stream: "s", entriesMax: 1000 });
   const again = async <T>(act: () => Promise<T>): Promise<T> => {
     for (;;) {

@@ -14,7 +14,14 @@ import { bucketStoreContract } from "./bucket-store.contract.ts";
 import { replayStoreContract } from "./replay-store.contract.ts";
 
 const openLink = async (redis: TestRedis) => {
-  const link = new RedisLink({ url: redis.url, timeoutMs: 5000, log: SILENT_LOG, random: () => 0.5, prepare: async () => {} });
+  const link = new RedisLink({
+    url: redis.url,
+    timeoutMs: 5000,
+    keySetting: "the prefix",
+    log: SILENT_LOG,
+    random: () => 0.5,
+    prepare: async () => {},
+  });
   await link.open();
   return link;
 };

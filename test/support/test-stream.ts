@@ -11,7 +11,7 @@ export class TestStream {
   private constructor(redis: TestRedis, client: RedisClient) {
     this.#redis = redis;
     this.client = client;
-    this.reader = new StreamReader((command, args) => client.send(command, [...args]), "s");
+    this.reader = new StreamReader((command, args) => client.send(command, [...args]), "s", "the key");
   }
 
   static async start(): Promise<TestStream> {

@@ -13,7 +13,11 @@ import { error, type Finding, ok, type Probe } from "./finding.ts";
  * Redis Stream of the push feed, probes the stream too.
  */
 export const probeRedis: Probe = async (config, { clock }) => {
-  const redis = { timeoutMs: config["stores.redis.timeout_ms"], tlsFiles: redisTlsFiles(config) };
+  const redis = {
+    timeoutMs: config["stores.redis.timeout_ms"],
+    tlsFiles: redisTlsFiles(config),
+    keySetting: "stores.redis.prefix",
+  };
   const uses = new Map<string, string>();
   const stores = config["stores.redis.url"];
   if (config["stores.kind"] === "redis" && stores !== undefined) uses.set(stores, "stores.redis.url");
@@ -40,7 +44,7 @@ async function probeStream(config: GatewayConfig, redis: ConnectionOptions): Pro
   const setting = "push.redis.stream";
   const key = config[setting];
   try {
-    await checkStream(redis, key);
+    await checkStream({ ...redis, keySetting: setting }, key);
     return ok(setting, `the key ${key} can be read; it is a stream, or does not exist yet`);
   } catch (thrown) {
     const message = messageOf(thrown);

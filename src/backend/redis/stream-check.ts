@@ -8,7 +8,7 @@ import { StreamReader } from "./stream-reader.ts";
 export async function checkStream(redis: ConnectionOptions, stream: string): Promise<void> {
   const connection = await RedisConnection.open(redis, () => {});
   try {
-    await new StreamReader(connection.call, stream).findStart(0);
+    await new StreamReader(connection.call, stream, redis.keySetting).findStart(0);
   } finally {
     connection.lose("checked");
   }

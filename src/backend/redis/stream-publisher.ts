@@ -86,7 +86,7 @@ export class StreamPublisher implements Publisher {
   }
 
   async #add(entries: readonly Entry[]): Promise<readonly number[]> {
-    const { stream, entriesMax } = this.#options;
+    const { redis, stream, entriesMax } = this.#options;
     const idKeys = entries.flatMap(({ idKey }) => (idKey === undefined ? [] : `${stream}:id:${idKey}`));
     let keyIndex = 1;
     const values = entries.flatMap(({ field, json, idKey, hash = "" }) => {
@@ -99,7 +99,9 @@ export class StreamPublisher implements Publisher {
       throw new RedisUnavailable("the reply to a publish is malformed");
     } catch (error) {
       if (!(error instanceof RedisUnavailable)) throw error;
-      throw new PublishUnavailable("Redis did not take the events", { cause: explainWrongType(error, stream) });
+      throw new PublishUnavailable("Redis did not take the events", {
+        cause: explainWrongType(error, stream, redis.keySetting),
+      });
     }
   }
 

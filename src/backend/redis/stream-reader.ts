@@ -101,10 +101,13 @@ export const ZERO_ID = "0-0";
 export class StreamReader {
   readonly #call: RedisCall;
   readonly #key: string;
+  readonly #keySetting: string;
 
-  constructor(call: RedisCall, key: string) {
+  /** `keySetting` is the setting that contains the key. */
+  constructor(call: RedisCall, key: string, keySetting: string) {
     this.#call = call;
     this.#key = key;
+    this.#keySetting = keySetting;
   }
 
   async readAfter(id: string): Promise<StreamRead> {
@@ -136,7 +139,7 @@ export class StreamReader {
 
   #explained(reply: Promise<unknown>): Promise<unknown> {
     return reply.catch((error: unknown) => {
-      throw explainWrongType(error, this.#key);
+      throw explainWrongType(error, this.#key, this.#keySetting);
     });
   }
 
@@ -184,11 +187,11 @@ function partsOf(id: string): [bigint, bigint] {
 }
 
 /**
- * If a Redis command failed because `key` is not a stream, returns an error that names the key. Returns every other error
- * unchanged.
+ * If a Redis command failed because `key` is not a stream, returns an error that names the key and its `setting`. Returns every
+ * other error unchanged.
  */
-export function explainWrongType(error: unknown, key: string): unknown {
+export function explainWrongType(error: unknown, key: string, setting: string): unknown {
   if (!(error instanceof RedisUnavailable) || !/\bWRONGTYPE\b/.test(error.message)) return error;
-  const advice = "delete the key, or set push.redis.stream to another one";
+  const advice = `delete the key, or set ${setting} to another one`;
   return new RedisUnavailable(`the key ${key} is not a stream (WRONGTYPE); ${advice}`, { cause: error });
 }

@@ -100,7 +100,7 @@ export class StreamSource implements PushSource {
     );
     if (connection === undefined) return;
     this.#connection = connection;
-    const reader = new StreamReader(connection.call, stream);
+    const reader = new StreamReader(connection.call, stream, redis.keySetting);
     this.#progress ??= await this.#startFill(reader);
     const progress = this.#progress;
     progress.reconnected();

@@ -1,12 +1,10 @@
-import { RedisConnection } from "./connection.ts";
+import { type ConnectionOptions, RedisConnection } from "./connection.ts";
 import { explainFailure } from "./probe.ts";
 import { addressOf, RedisUnavailable, usesTls } from "./redis-call.ts";
 import { type RedisTlsFiles, readRedisTls } from "./redis-tls.ts";
 import { checkServer } from "./server-info.ts";
 
-export interface RedisCheckOptions {
-  readonly url: string;
-  readonly timeoutMs: number;
+export interface RedisCheckOptions extends ConnectionOptions {
   readonly tlsFiles: RedisTlsFiles;
 }
 

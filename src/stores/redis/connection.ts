@@ -8,6 +8,8 @@ export interface ConnectionOptions {
   readonly url: string;
   /** Timeout of one command, in ms. */
   readonly timeoutMs: number;
+  /** The setting that chooses the keys. Error messages about a key contain its name. */
+  readonly keySetting: string;
   /** The TLS files. They are read again for each connection to a `rediss:` URL. */
   readonly tlsFiles?: RedisTlsFiles | undefined;
   /** Called with the server's error code if the server refuses a command, and with `timeout` if a command times out. */
@@ -27,7 +29,7 @@ const CALLS_MAX = 16_384;
 const WRONG_SERVER = /^(READONLY|NOAUTH|WRONGPASS)\b/;
 /** Replaces the WRONGTYPE message of Redis, which names a script instead of the key. */
 const WRONG_TYPE =
-  "WRONGTYPE: another program has written a key of the gateway as another type; delete the key, or set another stores.redis.prefix";
+  "WRONGTYPE: another program has written a key of the gateway as another type; delete the key, or set another";
 /**
  * The error codes that `onError` gets unchanged (Redis protocol, "Simple errors"). All other codes become `other`, so that the
  * metric of Redis errors has few label values.
@@ -45,6 +47,7 @@ const ERROR_CODE =
 export class RedisConnection {
   readonly #client: RedisClient;
   readonly #timeoutMs: number;
+  readonly #keySetting: string;
   readonly #onLost: (reason: string) => void;
   readonly #onError: (code: string) => void;
   #inFlight = 0;
@@ -54,6 +57,7 @@ export class RedisConnection {
   private constructor(client: RedisClient, options: ConnectionOptions, onLost: (reason: string) => void) {
     this.#client = client;
     this.#timeoutMs = options.timeoutMs;
+    this.#keySetting = options.keySetting;
     this.#onError = options.onError ?? (() => {});
     this.#onLost = onLost;
     client.onclose = () => this.lose("the server closed the connection");
@@ -134,7 +138,7 @@ export class RedisConnection {
     const message = messageOf(error);
     if (this.#lost === undefined) this.#count(message);
     if (WRONG_SERVER.test(message)) this.lose(message);
-    const explained = /^WRONGTYPE\b/.test(message) ? WRONG_TYPE : message;
+    const explained = /^WRONGTYPE\b/.test(message) ? `${WRONG_TYPE} ${this.#keySetting}` : message;
     return new RedisUnavailable(this.#lost ?? explained, { cause: error });
   }
 

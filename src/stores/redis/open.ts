@@ -23,6 +23,8 @@ export interface RedisSettings {
   readonly url: string;
   /** The prefix of every Redis key. */
   readonly prefix: string;
+  /** The setting that contains the prefix. Error messages contain its name. */
+  readonly prefixSetting: string;
   /** Timeout of one command, in ms. */
   readonly timeoutMs: number;
   /** What the bucket store does while Redis is unreachable; see `RedisBucketOptions.onUnavailable`. */
@@ -87,7 +89,7 @@ export async function openRedisStores(
   settings: RedisSettings & { readonly local: LocalTables | undefined },
   parts: RedisParts,
 ): Promise<RedisStores> {
-  const { url, prefix, timeoutMs, tlsFiles, durable, windowMs, marginMs } = settings;
+  const { url, prefix, prefixSetting, timeoutMs, tlsFiles, durable, windowMs, marginMs } = settings;
   const { clock, log, metrics, random, onRevocation } = parts;
   const address = addressOf(url);
   const reservedForMs = windowMs + marginMs;
@@ -97,7 +99,16 @@ export async function openRedisStores(
   const revocations = new RedisRevocations({ prefix, origin });
   const monitor = new RedisMonitor({ address, epoch, health, revocations, onRevocation, log });
   const onError = (error: string) => metrics.count("sallyport_redis_errors_total", { error });
-  const link = new RedisLink({ url, timeoutMs, tlsFiles, prepare: monitor.prepare, log, random, onError });
+  const link = new RedisLink({
+    url,
+    timeoutMs,
+    keySetting: prefixSetting,
+    tlsFiles,
+    prepare: monitor.prepare,
+    log,
+    random,
+    onError,
+  });
   await openLink(link, address);
   // Waits until newly signed requests are accepted. Otherwise, each refused request would spend the failure budget of its network.
   //

@@ -2,7 +2,7 @@ import { fchmodSync, fstatSync, ftruncateSync } from "node:fs";
 import { messageOf } from "../../core/cause.ts";
 import { StoreError } from "../../core/start-error.ts";
 import { fileBytes, mapTables, usableHeader, writeHeader } from "./file-layout.ts";
-import type { SharedFile } from "./shared-file.ts";
+import type { SharedFile, SharedSettingNames } from "./shared-file.ts";
 
 const MODE = 0o600;
 
@@ -14,6 +14,7 @@ export interface MemoryFileOptions {
   /** The size of each table in bytes. */
   readonly tables: readonly number[];
   readonly nowMs: number;
+  readonly settingNames: Pick<SharedSettingNames, "sizes">;
 }
 
 /**
@@ -22,7 +23,7 @@ export interface MemoryFileOptions {
  *
  * No blocks are reserved. A page of the file takes memory only after its first use.
  */
-export function openMemoryFile({ fd, tables, nowMs }: MemoryFileOptions): SharedFile {
+export function openMemoryFile({ fd, tables, nowMs, settingNames }: MemoryFileOptions): SharedFile {
   try {
     const isNew = fstatSync(fd).size === 0;
     if (isNew) {
@@ -31,7 +32,7 @@ export function openMemoryFile({ fd, tables, nowMs }: MemoryFileOptions): Shared
       writeHeader(fd, tables, nowMs);
     }
     const header = usableHeader(fd, tables);
-    if (header === undefined) throw new StoreError(OTHER_LAYOUT);
+    if (header === undefined) throw new StoreError(`${OTHER_LAYOUT}; a change of ${settingNames.sizes} needs a restart`);
     return { ...mapTables(fd, header, tables), isNew };
   } catch (error) {
     if (error instanceof StoreError) throw error;
@@ -39,5 +40,4 @@ export function openMemoryFile({ fd, tables, nowMs }: MemoryFileOptions): Shared
   }
 }
 
-const OTHER_LAYOUT =
-  "the shared memory of the stores has another layout or other sizes; a change of replay.entries_max, buckets.entries_max, session_cache.entries_max or connections.total_max needs a restart";
+const OTHER_LAYOUT = "the shared memory of the stores has another layout or other sizes";

@@ -13,12 +13,13 @@ import { openMemoryFile } from "./memory-file.ts";
 import { ProcessSlots } from "./process-slots.ts";
 import { ProcessWatch } from "./process-watch.ts";
 import { SegmentLock } from "./segment-lock.ts";
-import { openSharedFile, type SharedFileOptions } from "./shared-file.ts";
+import { openSharedFile, type SharedFileOptions, type SharedSettingNames } from "./shared-file.ts";
 import { SharedTable, sharedTableLayout } from "./shared-table.ts";
 
 export interface SharedStoreSettings {
   /** The path of the shared file, or the fd of an unnamed memory file. */
   readonly file: string | number;
+  readonly settingNames: SharedSettingNames;
   /** If true, the shared file must already exist, with the configured sizes. */
   readonly isFileInherited?: boolean | undefined;
   readonly replayEntriesMax: number;
@@ -51,7 +52,7 @@ export interface SharedFileStores {
 }
 
 /** Returns the size of the tables in the shared file, in bytes. */
-export function sharedFileBytes(settings: Omit<SharedStoreSettings, "file">): number {
+export function sharedFileBytes(settings: Omit<SharedStoreSettings, "file" | "settingNames">): number {
   return tableEntries(settings).reduce((sum, entries) => sum + sharedTableLayout(entries).byteLength, 0);
 }
 
@@ -64,7 +65,7 @@ export function openSharedFileStores(
   const { replayEntriesMax, bucketEntriesMax: entriesMax, verifiedPeers } = settings;
   const layouts = tableEntries(settings).map(sharedTableLayout);
   const byteLengths = layouts.map(({ byteLength }) => byteLength);
-  const opened = { tables: byteLengths, nowMs: clock.now() };
+  const opened = { tables: byteLengths, nowMs: clock.now(), settingNames: settings.settingNames };
   const file =
     typeof settings.file === "number"
       ? openMemoryFile({ ...opened, fd: settings.file })
@@ -112,7 +113,7 @@ export function openSharedFileStores(
 }
 
 /** The maximum number of entries of each table, in the order of the tables in the file. */
-function tableEntries(settings: Omit<SharedStoreSettings, "file">): number[] {
+function tableEntries(settings: Omit<SharedStoreSettings, "file" | "settingNames">): number[] {
   const { replayEntriesMax, bucketEntriesMax, exemptBucketEntriesMax, verifiedPeers, connectionEntriesMax } = settings;
   const buckets = [bucketEntriesMax, bucketEntriesMax, exemptBucketEntriesMax];
   const peers = [verifiedPeers.entriesMax, verifiedPeers.entriesMax];

@@ -8,6 +8,15 @@ const MODE = 0o600;
 const MODE_MASK = 0o777;
 /** Number of zero bytes that are written at a time to reserve the blocks of a new file. */
 const CHUNK_BYTES = 1024 * 1024;
+
+/** The names of settings, for error messages. */
+export interface SharedSettingNames {
+  /** The setting that contains the path of the file. */
+  readonly file: string;
+  /** The settings that decide the sizes of the tables, as a list for a sentence. */
+  readonly sizes: string;
+}
+
 export interface SharedFileOptions {
   readonly path: string;
   /** The size of each table in bytes. */
@@ -15,6 +24,7 @@ export interface SharedFileOptions {
   readonly nowMs: number;
   /** If true, another process of this gateway uses the file. The file must then exist and be usable. */
   readonly isInherited?: boolean;
+  readonly settingNames: SharedSettingNames;
   /** Waits for the exclusive lock on an open file. The lock ends when the file is closed. */
   readonly lockFile: (fd: number) => void;
 }
@@ -49,18 +59,18 @@ export function openSharedFile(options: SharedFileOptions): SharedFile {
     throw new Error("other processes replace it");
   } catch (error) {
     if (error instanceof StoreError) throw error;
-    throw new StoreError(`stores.shared_file ${options.path}: ${reasonOf(error, options)}`, { cause: error });
+    throw new StoreError(`${options.settingNames.file} ${options.path}: ${reasonOf(error, options)}`, { cause: error });
   }
 }
 
-function openExisting({ path, tables }: SharedFileOptions): SharedTables | undefined {
+function openExisting({ path, tables, settingNames }: SharedFileOptions): SharedTables | undefined {
   const fd = openIfThere(path);
   if (fd === undefined) return undefined;
   try {
     const stat = fstatSync(fd);
-    if (!stat.isFile()) throw new StoreError(`stores.shared_file ${path}: not a regular file`);
-    if (stat.uid !== process.getuid?.()) throw new StoreError(`stores.shared_file ${path}: belongs to another user`);
-    if ((stat.mode & MODE_MASK) !== MODE) throw new StoreError(`stores.shared_file ${path}: its mode must be 0600`);
+    if (!stat.isFile()) throw new StoreError(`${settingNames.file} ${path}: not a regular file`);
+    if (stat.uid !== process.getuid?.()) throw new StoreError(`${settingNames.file} ${path}: belongs to another user`);
+    if ((stat.mode & MODE_MASK) !== MODE) throw new StoreError(`${settingNames.file} ${path}: its mode must be 0600`);
     const header = usableHeader(fd, tables);
     if (header === undefined) return undefined;
     return mapTables(fd, header, tables);
@@ -131,10 +141,10 @@ function replace(next: string, { path, tables, lockFile }: SharedFileOptions): b
   }
 }
 
-function reasonOf(error: unknown, { tables }: SharedFileOptions): string {
+function reasonOf(error: unknown, { tables, settingNames }: SharedFileOptions): string {
   const code = errorCode(error);
   const mebibytes = Math.ceil(fileBytes(tables) / 1024 / 1024);
-  if (code === "ENOSPC") return `no room for ${mebibytes} MiB; lower the *.entries_max settings or choose another file system`;
+  if (code === "ENOSPC") return `no room for ${mebibytes} MiB; lower ${settingNames.sizes}, or choose another file system`;
   if (code === "ELOOP") return "is a symbolic link";
   return messageOf(error);
 }

@@ -15,6 +15,7 @@ const { path, operations } = parameters<{ path: string; operations: number }>();
 const { replay, buckets } = openSharedFileStores(
   {
     file: path,
+    settingNames: { file: "the shared file", sizes: "the sizes" },
     replayEntriesMax: 10 * ENTRIES,
     bucketEntriesMax: ENTRIES,
     connectionEntriesMax: 1000,

@@ -2,6 +2,7 @@ import type { BucketDemand } from "../../../src/core/buckets.ts";
 
 /** Small tables, so that tests reach their bounds. */
 export const SHARED_SETTINGS = {
+  settingNames: { file: "the shared file", sizes: "the sizes" },
   replayEntriesMax: 4096,
   bucketEntriesMax: 1000,
   exemptBucketEntriesMax: 1000,

@@ -11,7 +11,14 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "a claim whose reply comes l
   let link: RedisLink;
   beforeAll(async () => {
     redis = await TestRedis.start();
-    link = new RedisLink({ url: redis.url, timeoutMs: 5000, log: SILENT_LOG, random: () => 0.5, prepare: async () => {} });
+    link = new RedisLink({
+      url: redis.url,
+      timeoutMs: 5000,
+      keySetting: "the prefix",
+      log: SILENT_LOG,
+      random: () => 0.5,
+      prepare: async () => {},
+    });
     await link.open();
   });
   afterAll(async () => {

@@ -27,7 +27,14 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "on a real Redis", () => {
   let prefixes = 0;
   const newPrefix = () => `unit-${prefixes++}:`;
   const newLink = async (of: TestRedis) => {
-    const opened = new RedisLink({ url: of.url, timeoutMs: 2000, log: SILENT_LOG, random: () => 0.5, prepare: async () => {} });
+    const opened = new RedisLink({
+      url: of.url,
+      timeoutMs: 2000,
+      keySetting: "the prefix",
+      log: SILENT_LOG,
+      random: () => 0.5,
+      prepare: async () => {},
+    });
     await opened.open();
     return opened;
   };

@@ -13,7 +13,13 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true }));
 
 const open = (lockFile: (fd: number) => void) =>
-  openSharedFile({ path: join(folder, "tables"), tables: [4096], nowMs: 1, lockFile });
+  openSharedFile({
+    path: join(folder, "tables"),
+    tables: [4096],
+    nowMs: 1,
+    settingNames: { file: "a.file", sizes: "a.size" },
+    lockFile,
+  });
 
 test("a process that waits for another one to replace an unusable file uses the other's file", () => {
   writeFileSync(join(folder, "tables"), "of another boot", { mode: 0o600 });

@@ -67,6 +67,30 @@ test("a room imports only the rooms that its rule names", async () => {
   expect(all.flatMap(forbiddenImports)).toEqual([]);
 });
 
+/** What each folder of `src/transport` may import of the others. `.` stands for the files beside the folders. */
+const TRANSPORT_FOLDERS: Readonly<Record<string, readonly string[]>> = {
+  linux: [],
+  peer: [],
+  tls: [],
+  limits: ["linux", "peer"],
+  ".": ["linux", "peer"],
+  bun: [".", "limits", "linux", "peer"],
+  h2: [".", "limits", "linux", "peer"],
+  mux: [".", "bun", "h2", "limits", "linux", "peer"],
+};
+
+test("the folders of src/transport import each other in one direction", async () => {
+  const folderIn = (path: string) => /^src\/transport\/(?:([a-z0-9]+)\/)?/.exec(path)?.[1] ?? ".";
+  const wrong = (await sources("src/transport/**/*.ts")).flatMap((source) => {
+    const folder = folderIn(source.path);
+    const allowed = [folder, ...(TRANSPORT_FOLDERS[folder] ?? [])];
+    const others = targetsOf(source).filter((path) => path.startsWith("src/transport/") && !allowed.includes(folderIn(path)));
+    return others.map((path) => `${source.path} imports ${path}`);
+  });
+  expect(wrong).toEqual([]);
+  expect(circlesOf(new Map(Object.entries(TRANSPORT_FOLDERS)))).toEqual([]);
+});
+
 test("the page of the playground uses the client as it is published, and nothing of the server", async () => {
   const page = await sources("src/dev/playground/page/**/*.ts");
   expect(page.length).toBeGreaterThan(20);

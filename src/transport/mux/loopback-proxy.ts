@@ -1,6 +1,7 @@
 import { connect, type Socket } from "node:net";
 import { type Held, LiveSet } from "../../core/live-set.ts";
 import type { Log } from "../../core/telemetry.ts";
+import type { SocketEnd } from "../peer/peer-address.ts";
 import { type Pipe, pipeBytes } from "./pipes.ts";
 
 /**
@@ -14,12 +15,6 @@ export const LOOPBACK = "127.0.0.1";
  * closed.
  */
 const STALL_INTERVAL_MS = 60_000;
-
-/** The remote end of a connection, as the runtime reports it. */
-export interface SocketEnd {
-  readonly address?: string | undefined;
-  readonly port?: number | undefined;
-}
 
 /**
  * The address of a client. `LoopbackProxy` stores this object in a plain `Map`, which must not hold sockets (core/live-set.ts

@@ -15,10 +15,10 @@ import { type ConnectionLimits, connectionLimits } from "../limits/connection-li
 import { Connections } from "../limits/connections.ts";
 import { FdBudget } from "../limits/fd-budget.ts";
 import type { RenewableListener } from "../listener.ts";
+import { type Origin, sniffProtocol, startsAsHttp2, stripProxyHeader } from "../protocol-sniffer.ts";
 import { SharablePort } from "../sharable-port.ts";
 import { LOOPBACK, LoopbackProxy } from "./loopback-proxy.ts";
 import { pipeRequests } from "./pipes.ts";
-import { type Origin, sniffProtocol, startsAsHttp2, stripProxyHeader } from "./protocol-sniffer.ts";
 
 export type MuxParts = Omit<EdgeParts, "findPeer">;
 

@@ -22,6 +22,12 @@ const UNKNOWN_PEER: Peer = { address: "unknown", network: "unknown" };
 /** Lower-case name of the header in which proxies write the address of the client. */
 export type ProxyHeader = "x-forwarded-for" | "forwarded";
 
+/** The remote end of a connection, as the runtime reports it. */
+export interface SocketEnd {
+  readonly address?: string | undefined;
+  readonly port?: number | undefined;
+}
+
 /**
  * Resolves the address of a client (proto/README.md, "Budgets").
  *

@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { PROXY_HEADER_BYTES_MAX, ProxyProtocolError, readProxyHeader, startsWith } from "../peer/proxy-protocol.ts";
+import { PROXY_HEADER_BYTES_MAX, ProxyProtocolError, readProxyHeader, startsWith } from "./peer/proxy-protocol.ts";
 
 /** The connection preface of an HTTP/2 client (RFC 9113 3.4). No HTTP/1.1 request starts with these bytes. */
 const HTTP2_PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");

@@ -1,4 +1,4 @@
-import { lastLines } from "../workers/worker-process.ts";
+import { copyStderr } from "../workers/child-stderr.ts";
 import { decodeMessage, encodeMessage, type FromSuccessor, type ToSuccessor } from "./messages.ts";
 import type { Program } from "./program.ts";
 
@@ -8,7 +8,7 @@ export const SUCCESSOR_FDS = { sharedMemory: 3, stderr: 4 } as const;
 export interface SuccessorEnd {
   readonly exitCode: number | null;
   readonly signal: string | undefined;
-  /** The last lines that the successor wrote to standard error before it took over. */
+  /** The first and last characters that the successor wrote to standard error before it took over. */
   readonly stderr: string;
 }
 
@@ -34,7 +34,7 @@ const OWN_VARIABLES = ["WATCHDOG_PID", "NODE_CHANNEL_FD", "NODE_CHANNEL_SERIALIZ
 
 /**
  * Starts the executable as it is on disk now. Throws if the executable cannot be started. Until the successor takes over, its
- * standard error goes through a pipe. If the successor fails, the last lines from the pipe are logged.
+ * standard error goes through a pipe. If the successor fails, the text from the pipe is logged.
  */
 export function startSuccessor({ program, variable, ...options }: SuccessorOptions): SuccessorProcess {
   const { onMessage, onBadMessage } = options;
@@ -53,7 +53,7 @@ export function startSuccessor({ program, variable, ...options }: SuccessorOptio
       }
     },
   });
-  const stderr = lastLines(child.stderr);
+  const stderr = copyStderr(child.stderr);
   const ended = child.exited.then(async () => ({
     exitCode: child.exitCode,
     signal: child.signalCode === null ? undefined : String(child.signalCode),

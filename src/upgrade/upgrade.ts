@@ -129,13 +129,12 @@ class SuccessorError extends Error {
     const how = signal === undefined ? `exit code ${exitCode}` : `signal ${signal}`;
     const why = problem ?? stderr.split("\n").slice(-LINES_MAX).join("; ");
     super(`the new process ended before it was ready: ${how}${why === "" ? "" : `: ${why}`}`);
-    this.fields = { exit_code: exitCode ?? undefined, signal, stderr: stderr.slice(-STDERR_CHARS) || undefined };
+    this.fields = { exit_code: exitCode ?? undefined, signal, stderr: stderr || undefined };
   }
 }
 
 /** Maximum number of lines of the successor's standard error in an error message. */
 const LINES_MAX = 5;
-const STDERR_CHARS = 500;
 
 /** The successor process of one upgrade, and the messages to and from it. */
 class Successor {

@@ -42,6 +42,7 @@ export class WorkerLink {
   /** Number of calls of `tick` since the last message of the worker. */
   #silentTicks = 0;
   #lastMetrics: readonly MetricSnapshot[] = [];
+  #killedBecause: string | undefined;
 
   constructor({ index, streams, answers, startProcess }: WorkerLinkParts) {
     this.index = index;
@@ -55,7 +56,8 @@ export class WorkerLink {
       this.#answers.close();
       for (const resolve of this.#measures.values()) resolve([]);
       for (const resolve of this.#preparations.values()) resolve(undefined);
-      this.#started.reject(new WorkerError(`a worker ended before it was ready: ${end.stderr || describeEnd(end)}`, false));
+      const how = this.#killedBecause ?? (end.stderr || describeEnd(end));
+      this.#started.reject(new WorkerError(`a worker ended before it was ready: ${how}`, false));
       return end;
     });
     // Prevents an unhandled rejection if nobody awaits `started`. The end of the process is also reported by `ended`.
@@ -118,8 +120,15 @@ export class WorkerLink {
     });
   }
 
-  kill(): void {
+  /** Kills the process. `why`: a text for operators, such as `it did not respond`. */
+  kill(why: string): void {
+    this.#killedBecause ??= why;
     this.#process.kill();
+  }
+
+  /** Why the supervisor has killed the process. `undefined` if the process ended by itself. */
+  get killedBecause(): string | undefined {
+    return this.#killedBecause;
   }
 
   #receive(message: FromWorker): void {
@@ -151,6 +160,6 @@ export class WorkerLink {
   }
 }
 
-export function describeEnd({ exitCode, signal }: WorkerEnd): string {
+function describeEnd({ exitCode, signal }: WorkerEnd): string {
   return signal === undefined ? `exit code ${exitCode}` : `signal ${signal}`;
 }

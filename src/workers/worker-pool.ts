@@ -5,13 +5,15 @@ import type { Clock } from "../core/clock.ts";
 import { WorkerError } from "../core/start-error.ts";
 import type { Log, Metrics } from "../core/telemetry.ts";
 import type { EventStreams } from "../hub/event-streams.ts";
-import { spread } from "../hub/spread.ts";
 import { EndedMetrics } from "../observe/ended-metrics.ts";
 import type { MetricSnapshot } from "../observe/metric-snapshot.ts";
 import type { FromWorker, ToWorker, WorkerAddresses } from "./messages.ts";
 import { preparedByAll } from "./prepared-by-all.ts";
+import { logWorkerEnd, oneLine } from "./worker-end-report.ts";
+import { MEASURE_MS_MAX, setWorkerGauges } from "./worker-gauges.ts";
 import { WorkerLink } from "./worker-link.ts";
 import type { WorkerEnd, WorkerProcess } from "./worker-process.ts";
+import { type ReplacementTimes, retireWorker, startedWithin } from "./worker-retirement.ts";
 
 export interface WorkerPoolParts {
   readonly count: number;
@@ -37,13 +39,6 @@ const RESTART_MAX_MS = 10_000;
 const PROVEN_MS = 10_000;
 /** Interval at which the pool checks whether all workers respond, in ms. */
 const WATCH_MS = 1000;
-/**
- * Minimum time for which a replaced worker serves its open connections, in ms. A client that sends a request within this time
- * learns that it must open another connection.
- */
-const RETIREMENT_MS_MIN = 1000;
-/** `measure` waits at most this time for the workers, in ms. */
-const MEASURE_MS_MAX = 1000;
 /** Number of `#watch` calls from one read of the workers' metrics to the next. If a worker ends, later counts of it are lost. */
 const READ_EVERY = 2;
 
@@ -54,22 +49,14 @@ export interface WorkerState {
   readonly reasons?: readonly string[];
 }
 
-/** Times of the replacement of workers, in ms. */
-export interface ReplacementTimes {
-  /** Maximum time until a new worker accepts connections. */
-  readonly startMs: number;
-  /** Time over which the streams of an old worker end, one after the other. */
-  readonly spreadMs: number;
-  /** Maximum time for the calls of an old worker after its streams have ended. Then the worker is killed. */
-  readonly deadlineMs: number;
-}
-
 /** The worker processes. Starts them one after the other. Restarts a worker that ends before the pool stops. */
 export class WorkerPool {
   readonly #parts: WorkerPoolParts;
   readonly #links: (WorkerLink | undefined)[];
   /** Workers that are not in `#links`: new workers that do not accept connections yet, and replaced workers that have not ended. */
   readonly #others = new Set<WorkerLink>();
+  /** Why the last restart of a worker failed, by the worker's index. */
+  readonly #problems = new Map<number, string>();
   #addresses: WorkerAddresses | undefined;
   readonly #endedMetrics = new EndedMetrics();
   #isStopping = false;
@@ -101,7 +88,10 @@ export class WorkerPool {
   states(): WorkerState[] {
     return this.#links.map((link, worker) => {
       const reasons = link?.notReady ?? ["not running"];
-      return reasons.length === 0 ? { worker, status: "ready" } : { worker, status: "not ready", reasons };
+      if (reasons.length === 0) return { worker, status: "ready" };
+      const problem = this.#problems.get(worker);
+      const why = problem === undefined ? [] : [`last start failed: ${problem}`];
+      return { worker, status: "not ready", reasons: [...reasons, ...why] };
     });
   }
 
@@ -113,7 +103,7 @@ export class WorkerPool {
     const late = Bun.sleep(MEASURE_MS_MAX).then((): MetricSnapshot[] => []);
     const links = [...this.#links];
     const all = await Promise.all(links.map((link) => (link === undefined ? [] : Promise.race([link.measure(), late]))));
-    for (const [index, metrics] of all.entries()) this.#sample(index, metrics);
+    for (const [index, snapshots] of all.entries()) setWorkerGauges(this.#parts.metrics, index, links[index], snapshots);
     return [...this.#running().map(({ lastMetrics }) => lastMetrics), this.#endedMetrics.snapshot()];
   }
 
@@ -153,7 +143,7 @@ export class WorkerPool {
   async close(): Promise<void> {
     this.#isStopping = true;
     clearInterval(this.#watching);
-    for (const link of this.#running()) link.kill();
+    for (const link of this.#running()) link.kill("the gateway stops");
     await Promise.all(this.#running().map(({ ended }) => ended));
   }
 
@@ -164,7 +154,7 @@ export class WorkerPool {
       if (isReading) void link.measure();
       if (!link.tick()) continue;
       this.#parts.log.error("unresponsive worker killed", { worker: link.index });
-      link.kill();
+      link.kill("it did not respond");
     }
   }
 
@@ -180,11 +170,12 @@ export class WorkerPool {
     try {
       const addresses = await link.started;
       hasStarted = true;
+      this.#problems.delete(index);
       this.#addresses ??= addresses;
       onChange();
       return addresses;
     } catch (error) {
-      link.kill();
+      link.kill("its start failed");
       throw error;
     }
   }
@@ -201,7 +192,9 @@ export class WorkerPool {
       if (this.#links[index] !== link) return;
       this.#links[index] = undefined;
       onChange();
-      if (hasStarted() || this.#addresses !== undefined) void this.#restart(index, end, clock.monotonic() - startedMs, backoff);
+      if (!hasStarted() && this.#addresses === undefined) return;
+      if (clock.monotonic() - startedMs >= PROVEN_MS) backoff.reset();
+      void this.#restart(link, end, backoff);
     });
     return link;
   }
@@ -215,84 +208,37 @@ export class WorkerPool {
     if (!this.#others.delete(next)) throw new Error("the new worker has ended");
     const old = this.#links[index];
     this.#links[index] = next;
+    this.#problems.delete(index);
     this.#parts.onChange();
     if (old !== undefined) {
       this.#others.add(old);
-      await this.#end(old, times);
+      await retireWorker(old, times, this.#parts);
     }
     this.#parts.log.info("worker replaced", { worker: index, new_pid: next.pid });
   }
 
-  /** Ends a worker that was replaced. Its calls are answered, and its streams end one after the other. */
-  async #end(old: WorkerLink, { spreadMs, deadlineMs }: ReplacementTimes): Promise<void> {
-    const { clock, log } = this.#parts;
-    // A worker that was restarted a moment ago may still be opening its ports.
-    await old.started.catch(() => {});
-    old.send({ type: "retire" });
-    const sleep = (ms: number) => Bun.sleep(ms);
-    const [streams] = await Promise.all([spread(old.streams, spreadMs, { clock, sleep }), sleep(RETIREMENT_MS_MIN)]);
-    old.streams.endAll();
-    old.send({ type: "stop", streams });
-    const late = setTimeout(() => {
-      log.warn("old worker killed at deadline", { worker: old.index, deadline_ms: deadlineMs });
-      old.kill();
-    }, deadlineMs);
-    await old.ended;
-    clearTimeout(late);
-  }
-
-  async #restart(index: number, { exitCode, signal, stderr }: WorkerEnd, ranMs: number, backoff: Backoff): Promise<void> {
-    if (this.#isStopping) return;
+  async #restart(link: WorkerLink, end: WorkerEnd, backoff: Backoff): Promise<void> {
     const { log, metrics } = this.#parts;
-    const fields = { worker: index, exit_code: exitCode ?? undefined, signal, stderr: stderr.slice(-200) || undefined };
-    log.error("worker ended unexpectedly", fields);
+    const { index } = link;
+    // `started` is settled, because the process has ended.
+    const problem = await link.started.then(() => undefined, messageOf);
+    if (this.#isStopping) return;
+    const delayMs = backoff.nextMs();
+    logWorkerEnd(log, link, end, { problem, retryInMs: delayMs });
+    if (problem !== undefined) this.#problems.set(index, oneLine(problem));
     metrics.count("sallyport_worker_restarts_total");
-    if (ranMs >= PROVEN_MS) backoff.reset();
-    await Bun.sleep(backoff.nextMs());
+    await Bun.sleep(delayMs);
     // During the delay, `replaceAll` may have started another worker.
     if (this.#isStopping || this.#links[index] !== undefined) return;
-    try {
-      await this.#startOne(index, backoff);
-      log.info("worker restarted", { worker: index });
-    } catch {
-      // `#startOne` has killed the process. When the process has ended, the next restart begins.
-    }
+    // If the start fails, the end of the process begins the next restart, and its reason is logged there.
+    const isRunning = await this.#startOne(index, backoff).then(
+      () => true,
+      () => false,
+    );
+    if (isRunning) log.info("worker restarted", { worker: index });
   }
 
   #newBackoff(): Backoff {
     return new Backoff({ minMs: RESTART_MIN_MS, maxMs: RESTART_MAX_MS, random: this.#parts.random });
-  }
-
-  #sample(index: number, snapshots: readonly MetricSnapshot[]): void {
-    const { metrics } = this.#parts;
-    const worker = { worker: String(index) };
-    const link = this.#links[index];
-    const isUp = snapshots.length > 0;
-    const value = (name: MetricSnapshot["name"]) => {
-      const series = link?.lastMetrics.find((each) => each.name === name)?.series ?? [];
-      return series.reduce((sum, each) => sum + each.value, 0);
-    };
-    const delay = value("sallyport_event_loop_delay_seconds");
-    const isLate = link !== undefined && !isUp;
-    metrics.gauge("sallyport_worker_up", isUp ? 1 : 0, worker);
-    metrics.gauge("sallyport_worker_event_loop_delay_seconds", isLate ? Math.max(delay, MEASURE_MS_MAX / 1000) : delay, worker);
-    metrics.gauge("sallyport_worker_connections", value("sallyport_connections"), worker);
-    metrics.gauge("sallyport_worker_streams", link?.streams.count ?? 0, worker);
-    metrics.gauge("sallyport_worker_cpu_seconds", value("process_cpu_seconds_total"), worker);
-    metrics.gauge("sallyport_worker_resident_bytes", value("process_resident_memory_bytes"), worker);
-  }
-}
-
-/** Waits until the worker accepts connections. If that takes longer than `ms`, kills the worker and throws. */
-async function startedWithin(ms: number, link: WorkerLink): Promise<void> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => late.reject(new Error(`the new worker was not ready after ${ms} ms`)), ms);
-  try {
-    await Promise.race([link.started, late.promise]);
-  } catch (cause) {
-    link.kill();
-    throw cause;
-  } finally {
-    clearTimeout(timer);
   }
 }

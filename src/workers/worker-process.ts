@@ -1,9 +1,10 @@
+import { copyStderr } from "./child-stderr.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
 
 export interface WorkerEnd {
   readonly exitCode: number | null;
   readonly signal: string | undefined;
-  /** The last lines that the process wrote to standard error. */
+  /** The first and last characters that the process wrote to standard error. */
   readonly stderr: string;
 }
 
@@ -47,7 +48,7 @@ export function startWorkerProcess(
     serialization: "advanced",
     ipc: (message: FromWorker) => onMessage(message),
   });
-  const stderr = lastLines(child.stderr);
+  const stderr = copyStderr(child.stderr);
   const ended = child.exited.then(async () => ({
     exitCode: child.exitCode,
     signal: child.signalCode === null ? undefined : String(child.signalCode),
@@ -74,18 +75,4 @@ function trySend(send: () => void): void {
   } catch {
     // The process has closed its channel.
   }
-}
-
-/** Maximum number of characters of a child process's standard error that are kept for the log. */
-const STDERR_CHARS_MAX = 2000;
-
-/** Copies a stream to standard error. When the stream ends, resolves to its last `STDERR_CHARS_MAX` characters. */
-export async function lastLines(stream: ReadableStream<Uint8Array>): Promise<string> {
-  const decoder = new TextDecoder();
-  let kept = "";
-  for await (const chunk of stream) {
-    process.stderr.write(chunk);
-    kept = (kept + decoder.decode(chunk, { stream: true })).slice(-STDERR_CHARS_MAX);
-  }
-  return kept.trim();
 }

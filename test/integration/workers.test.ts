@@ -241,6 +241,8 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "with three workers", () =
     await until(async () => (await readyz()).includes(hung), "the report", WAIT_MS_MAX);
     const restarts = () => metric(fixture.gateway, "sallyport_worker_restarts_total");
     await until(async () => (await restarts()) === 1, "the end of the worker", WAIT_MS_MAX);
+    await until(() => fixture.logged().includes('"killed_because":"it did not respond"'), "the log line");
+    expect(fixture.logged()).not.toContain("SIGKILL");
     const cut = () => streams.filter(({ ended }) => ended !== undefined);
     await until(() => cut().length === before, "the end of its streams");
     await until(async () => (await readyz()).startsWith('{"status":"ready"'), "another worker", WAIT_MS_MAX);

@@ -1,7 +1,22 @@
 import { joinBytes } from "./bytes.ts";
 
-/** Reads a body. Resolves to `undefined` as soon as the body exceeds `bytesMax`, and cancels the rest. */
+/**
+ * Returns true if the `fetch` of the platform can deliver a body while it arrives. React Native's `fetch` delivers only whole
+ * bodies, and its responses have no `body`.
+ */
+export function canStreamBodies(): boolean {
+  return "body" in Response.prototype;
+}
+
+/**
+ * Reads a body. Resolves to `undefined` as soon as the body exceeds `bytesMax`, and cancels the rest. A response without `body`
+ * is read as a whole before its size is checked.
+ */
 export async function readBody(response: Response, bytesMax: number): Promise<Uint8Array | undefined> {
+  if (!response.body) {
+    const whole = new Uint8Array(await response.arrayBuffer());
+    return whole.byteLength > bytesMax ? undefined : whole;
+  }
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of chunksOf(response.body)) {

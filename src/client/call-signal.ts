@@ -6,7 +6,9 @@ export class CallSignal {
   readonly #controller = new AbortController();
   readonly #timer: ReturnType<typeof setTimeout> | undefined;
   readonly #given: AbortSignal | undefined;
-  readonly #onAbort = () => this.#controller.abort(ConnectError.from(this.#given?.reason, Code.Canceled));
+  /** Why the call ended early. The signal has no `reason` in React Native. */
+  #reason: ConnectError | undefined;
+  readonly #onAbort = () => this.#abort(ConnectError.from(this.#given?.reason ?? "the call was aborted", Code.Canceled));
 
   /** If `timeoutMs` is 0 or missing, there is no timeout. */
   constructor(given: AbortSignal | undefined, timeoutMs: number | undefined) {
@@ -15,7 +17,7 @@ export class CallSignal {
     given?.addEventListener("abort", this.#onAbort);
     if (timeoutMs !== undefined && timeoutMs > 0) {
       const late = new ConnectError("the operation timed out", Code.DeadlineExceeded);
-      this.#timer = setTimeout(() => this.#controller.abort(late), timerMs(timeoutMs));
+      this.#timer = setTimeout(() => this.#abort(late), timerMs(timeoutMs));
     }
   }
 
@@ -23,14 +25,19 @@ export class CallSignal {
     return this.#controller.signal;
   }
 
-  /** Returns the error of the call. Runtimes throw different errors after an abort, so the signal's reason replaces them. */
+  /** Returns the error of the call. Runtimes throw different errors after an abort, so the reason of the abort replaces them. */
   errorOf(thrown: unknown): ConnectError {
-    return ConnectError.from(this.signal.aborted ? this.signal.reason : thrown);
+    return this.#reason ?? ConnectError.from(thrown);
   }
 
   /** Stops the timer, and stops listening to the caller's signal. */
   end(): void {
     clearTimeout(this.#timer);
     this.#given?.removeEventListener("abort", this.#onAbort);
+  }
+
+  #abort(reason: ConnectError): void {
+    this.#reason ??= reason;
+    this.#controller.abort(reason);
   }
 }

@@ -1,4 +1,5 @@
 import type { Transport } from "@connectrpc/connect";
+import { canStreamBodies } from "./body.ts";
 import { CommandSender } from "./command-sender.ts";
 import { EventOpener } from "./event-opener.ts";
 import { fetchTransport } from "./fetch-transport.ts";
@@ -62,7 +63,8 @@ export class SallyportClient {
     const signer = new RequestSigner(options.credentials, options);
     const parts = { transport, keys, clock: signer.clock };
     const calls = new SignedCalls(parts);
-    const events = new EventOpener(signer, calls);
+    const hasStreams = options.transport !== undefined || canStreamBodies();
+    const events = new EventOpener(signer, calls, hasStreams);
     const firstAttempts = new FirstAttempts(options.freshnessWindowMs ?? FRESHNESS_WINDOW_MS);
     this.#commands = new CommandSender({ signer, calls, events, firstAttempts, retry });
     const baseUrl = options.transport === undefined ? options.baseUrl : undefined;
@@ -72,6 +74,7 @@ export class SallyportClient {
       calls: parts,
       deviceSessionId,
       baseUrl,
+      hasStreams,
       settings: options.streams ?? {},
     });
     [this.#signer, this.#calls, this.#events] = [signer, calls, events];
@@ -108,7 +111,7 @@ export class SallyportClient {
    * stream.
    *
    * The client does not reconnect: call `openStream` again, with `resumeAfter`. To end the stream, stop the iteration or abort
-   * the signal.
+   * the signal. The default transport needs a `fetch` that delivers streams. React Native's `fetch` does not.
    */
   openStream(options: OpenStreamOptions = {}): EventStream {
     return this.#events.openStream(options);

@@ -1,7 +1,8 @@
 import { FETCH_MESSAGE_TYPE, SUBSCRIBE_MESSAGE_TYPE } from "../core/grammar.ts";
 import { refusalOf } from "./errors.ts";
 import type { ServerTime } from "./gateway-clock.ts";
-import type { FetchEventsOptions, OpenStreamOptions } from "./options.ts";
+import { timeoutSignal } from "./linked-signal.ts";
+import type { FetchEventsOptions, OpenStreamOptions, StreamOptions } from "./options.ts";
 import { payloadToBytes } from "./payload.ts";
 import type { RequestSigner, SignedRequest } from "./request-signer.ts";
 import { type EventStream, type SignedCalls, TIMEOUT_MS } from "./signed-calls.ts";
@@ -14,11 +15,14 @@ const WAIT_MS = 25_000;
 export class EventOpener {
   readonly #signer: RequestSigner;
   readonly #calls: SignedCalls;
+  readonly #hasStreams: boolean;
   #pendingServerTime: Promise<ServerTime | undefined> | undefined;
 
-  constructor(signer: RequestSigner, calls: SignedCalls) {
+  /** If the transport of `calls` has no streams, `hasStreams` is false. */
+  constructor(signer: RequestSigner, calls: SignedCalls, hasStreams = true) {
     this.#signer = signer;
     this.#calls = calls;
+    this.#hasStreams = hasStreams;
   }
 
   openStream(options: OpenStreamOptions): EventStream {
@@ -46,7 +50,7 @@ export class EventOpener {
   async serverTimeAfter(error: unknown, headers: HeadersInit | undefined): Promise<ServerTime | undefined> {
     const claimedMs = this.#signer.clock.claimedTime(refusalOf(error));
     if (claimedMs === undefined) return undefined;
-    this.#pendingServerTime ??= this.#subscribeForServerTime(claimedMs, headers).finally(() => {
+    this.#pendingServerTime ??= this.#requestServerTime(claimedMs, headers).finally(() => {
       this.#pendingServerTime = undefined;
     });
     return this.#pendingServerTime;
@@ -79,20 +83,30 @@ export class EventOpener {
     }
   }
 
-  async #subscribeForServerTime(timestampMs: number, headers: HeadersInit | undefined): Promise<ServerTime | undefined> {
+  async #requestServerTime(timestampMs: number, headers: HeadersInit | undefined): Promise<ServerTime | undefined> {
+    const { signal, stop } = timeoutSignal(TIMEOUT_MS);
     try {
       const { clock } = this.#signer;
       const calibrate = clock.measure();
-      const request = await this.#signer.sign(SUBSCRIBE_MESSAGE_TYPE, new Uint8Array(), { timestampMs });
-      const signal = AbortSignal.timeout(TIMEOUT_MS);
-      for await (const event of this.#calls.subscribe(request, { signal, headers })) {
+      for await (const event of await this.#openAt(timestampMs, { signal, headers })) {
         calibrate(event.timestampMs);
         return clock.serverTimeOf(event.payload);
       }
     } catch {
       // No signed event confirmed the time. `serverTimeAfter` then resolves to `undefined`.
+    } finally {
+      stop();
     }
     return undefined;
+  }
+
+  /** Opens a stream with the given timestamp. Sends a FetchEvents call if there are no streams. */
+  async #openAt(timestampMs: number, options: StreamOptions): Promise<EventStream> {
+    const [type, payloadBytes] = this.#hasStreams
+      ? [SUBSCRIBE_MESSAGE_TYPE, new Uint8Array()]
+      : [FETCH_MESSAGE_TYPE, jsonBytes({ wait_ms: 0 })];
+    const request = await this.#signer.sign(type, payloadBytes, { timestampMs });
+    return this.#hasStreams ? this.#calls.subscribe(request, options) : this.#calls.fetchEvents(request, options);
   }
 }
 

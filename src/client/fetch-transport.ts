@@ -71,6 +71,7 @@ export function fetchTransport({ baseUrl, fetch: send = globalFetch }: FetchTran
         const response = await post(send, request, encodeEnvelope(0, await firstOf(method.input, input)));
         if (response.status !== 200) throw httpError(response.status, response.headers);
         checkType(response, STREAM_TYPE);
+        if (response.body === undefined) throw new ConnectError("this fetch delivers no streams", Code.Unimplemented);
         const message = endingWith(call, messagesOf(method.output, response));
         return { stream: true, service: method.parent, method, header: response.headers, trailer: new Headers(), message };
       } catch (error) {
@@ -126,7 +127,8 @@ async function post(
   try {
     return await send(url, { method: "POST", headers, body: copyOf(body), signal, redirect: "error" });
   } catch (error) {
-    signal.throwIfAborted();
+    // After an abort, the caller throws the reason of the abort.
+    if (signal.aborted) throw error;
     throw new ConnectError(
       `the gateway cannot be reached${whyFetchFailed(error)}`,
       Code.Unavailable,

@@ -1,3 +1,5 @@
+import { timerMs } from "./timer-ms.ts";
+
 /**
  * A signal that aborts when one of several signals aborts. It replaces `AbortSignal.any`, which Node 20.0 and Safari before
  * 17.4 lack.
@@ -7,6 +9,19 @@ export interface LinkedSignal {
   readonly signal: AbortSignal;
   /** Removes the listeners from the given signals. Call it after use, because the given signals may live much longer. */
   unlink(): void;
+}
+
+/** A signal that aborts after a time. It replaces `AbortSignal.timeout`, which React Native lacks. */
+export interface TimeoutSignal {
+  readonly signal: AbortSignal;
+  /** Stops the timer. Call it after use. */
+  stop(): void;
+}
+
+export function timeoutSignal(ms: number): TimeoutSignal {
+  const controller = new AbortController();
+  const timer = setTimeout(() => controller.abort(new Error("the operation timed out")), timerMs(ms));
+  return { signal: controller.signal, stop: () => clearTimeout(timer) };
 }
 
 export function linkSignals(...signals: readonly (AbortSignal | undefined)[]): LinkedSignal {

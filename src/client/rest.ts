@@ -2,9 +2,8 @@ import type { JsonValue } from "@bufbuild/protobuf";
 import { readBody } from "./body.ts";
 import { SallyportError } from "./errors.ts";
 import { parseJson, textMember } from "./json.ts";
-import { linkSignals } from "./linked-signal.ts";
+import { linkSignals, timeoutSignal } from "./linked-signal.ts";
 import { retryAfterMs } from "./retry-after.ts";
-import { timerMs } from "./timer-ms.ts";
 import { whyFetchFailed } from "./why-fetch-failed.ts";
 
 /** JSON calls over HTTP, for login and the key set. Each call has a timeout and reads at most 64 KiB. */
@@ -83,19 +82,20 @@ async function exchange(
   options: RestOptions,
 ): Promise<{ response: Response; bytes: Uint8Array | undefined }> {
   const send = options.fetch ?? ((input, rest) => fetch(input, rest));
-  const timeout = AbortSignal.timeout(timerMs(options.timeoutMs ?? TIMEOUT_MS));
-  const { signal, unlink } = linkSignals(options.signal, timeout);
+  const timeout = timeoutSignal(options.timeoutMs ?? TIMEOUT_MS);
+  const { signal, unlink } = linkSignals(options.signal, timeout.signal);
   try {
     // `no-store` disables the HTTP cache, because a cached key set can be older than its maximum age.
     const response = await send(url, { ...init, redirect: "error", cache: "no-store", signal });
     return { response, bytes: await readBody(response, ANSWER_BYTES_MAX) };
   } catch (error) {
-    options.signal?.throwIfAborted();
+    if (options.signal?.aborted) throw options.signal.reason ?? error;
     throw new RestError(
       { status: 0, code: "unreachable", message: `no answer from ${url}${whyFetchFailed(error)}` },
       { cause: error },
     );
   } finally {
+    timeout.stop();
     unlink();
   }
 }

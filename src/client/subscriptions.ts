@@ -41,6 +41,8 @@ export interface SubscriptionsParts {
   readonly deviceSessionId: string;
   /** `undefined` if the app has its own transport. XMLHttpRequest is then not used. */
   readonly baseUrl: string | undefined;
+  /** False if the transport of `calls` has no streams. */
+  readonly hasStreams: boolean;
   readonly settings: StreamSettings;
 }
 
@@ -100,17 +102,16 @@ function tabsOf(deviceSessionId: string) {
   return { name, locks, createChannel: (channel: string) => new BroadcastChannel(channel) };
 }
 
-function openersOf({ signer, calls, baseUrl, settings }: SubscriptionsParts): StreamOpener[] {
+function openersOf({ signer, calls, baseUrl, hasStreams, settings }: SubscriptionsParts): StreamOpener[] {
   const { transports = ["fetch", "xhr", "poll"], firstEventMs = FIRST_EVENT_MS } = settings;
   // Each request gets a new `SignedCalls`, which drops duplicates only within its answer. `EventProgress` drops all other
   // duplicates.
   const opener = (parts: SignedCallsParts) => new EventOpener(signer, new SignedCalls(parts));
   const all: Record<"fetch" | "xhr" | "poll", () => StreamOpener | undefined> = {
-    fetch: () => ({
-      transport: "fetch",
-      limits: { firstEventMs },
-      open: (options) => opener(calls).openStream(options),
-    }),
+    fetch: () => {
+      if (!hasStreams) return undefined;
+      return { transport: "fetch", limits: { firstEventMs }, open: (options) => opener(calls).openStream(options) };
+    },
     xhr: () => {
       if (baseUrl === undefined || typeof XMLHttpRequest === "undefined") return undefined;
       const parts = { ...calls, transport: xhrTransport({ baseUrl }) };

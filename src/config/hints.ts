@@ -59,6 +59,7 @@ export function urlHint(raw: unknown): string | undefined {
   if (/^(grpc|grpcs|h2c|tcp|ws|wss):\/\//i.test(text)) {
     return /^(grpcs|wss):/i.test(text) ? "write https:// as the scheme" : "write http:// as the scheme, or https:// for TLS";
   }
+  if (/^(?!https?:)[a-z][a-z0-9+.-]*:\/\//i.test(text)) return "write http:// or https:// as the scheme";
   if (!/^https?:/i.test(text)) return "write http:// or https:// before the host";
   if (!/^https?:\/\/[^/]/i.test(text)) return "write two slashes and a host after the scheme";
   const url = URL.parse(text);

@@ -31,7 +31,13 @@ export function redactedValue(raw: unknown): string {
   if (raw === undefined || raw === null) return "nothing";
   if (typeof raw === "number" || typeof raw === "boolean" || typeof raw === "bigint") return String(raw);
   if (typeof raw === "string") return raw === "" ? "an empty text" : "a text that is not shown";
-  return Array.isArray(raw) ? "a list" : "a table";
+  if (Array.isArray(raw)) return "a list";
+  return isDate(raw) ? "a date or time" : "a table";
+}
+
+/** Returns true for a date or time that a parser of TOML has converted to an object. */
+export function isDate(raw: unknown): raw is object {
+  return /^\[object (Temporal\.\w+|Date)\]$/.test(Object.prototype.toString.call(raw));
 }
 
 /** The place of a value inside another value: names of fields, and indexes of list items. */

@@ -9,6 +9,8 @@ export function tomlLines(text: string): LineIndex {
   for (const node of root?.body ?? []) {
     if (node.type === "TOMLKeyValue") addPair(node, [], lines);
     else {
+      // The key of `[[routes]]` ends with an index. The list itself begins at its first item.
+      if (node.kind === "array") lines.add(node.resolvedKey.slice(0, -1), node.loc.start.line);
       lines.add(node.resolvedKey, node.loc.start.line);
       for (const pair of node.body) addPair(pair, node.resolvedKey, lines);
     }

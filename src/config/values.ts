@@ -3,7 +3,7 @@ import { parseIpBlock } from "../core/ip-address.ts";
 import { type ListenAddress, parseAddress } from "../core/listen.ts";
 import { type Decoder, decoder } from "./decoder.ts";
 import { booleanHint, cidrHint, listenHint, numberHint, urlHint } from "./hints.ts";
-import { redactedValue } from "./problem.ts";
+import { isDate, redactedValue } from "./problem.ts";
 import { closest } from "./suggest.ts";
 
 /**
@@ -189,7 +189,8 @@ const RFC3339 = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/;
 export const time = decoder<string>(
   "a time with its offset from UTC, such as 2027-01-31T03:00:00Z",
   (raw) => {
-    const written = raw instanceof Date && Number.isFinite(raw.getTime()) ? raw.toISOString() : raw;
+    // `Bun.TOML.parse` of Bun 1.4.5 returns a `Temporal.Instant`, whose text has this form.
+    const written = isDate(raw) ? String(raw) : raw;
     const isTime = typeof written === "string" && RFC3339.test(written) && Number.isFinite(Date.parse(written));
     return isTime ? new Date(written).toISOString() : undefined;
   },

@@ -103,6 +103,8 @@ const MISTAKES: readonly Mistake[] = [
   { what: "A boolean variable is a number.", env: { SALLYPORT_REFLECTION_ENABLED: "1" } },
   { what: "A URL has no scheme.", env: { SALLYPORT_BACKEND_URL: "127.0.0.1:9000" } },
   { what: "A URL has the scheme of another program.", env: { SALLYPORT_PUSH_URL: "grpc://127.0.0.1:9001" } },
+  { what: "A URL has the scheme of another protocol.", env: { SALLYPORT_BACKEND_URL: "ftp://127.0.0.1:9000" } },
+  { what: "The table of routes is misspelt.", toml: '[[route]]\nmessage_type = "a.b"\nget = "/api/v1/user/x"' },
   { what: "A URL has a password.", env: { SALLYPORT_BACKEND_URL: "http://gateway:hunter2@127.0.0.1:9000" } },
   { what: "The token has its scheme.", env: { SALLYPORT_BACKEND_TOKEN: "Bearer hunter2" } },
   { what: "The file does not exist.", args: "--config gatway.toml" },

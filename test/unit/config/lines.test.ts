@@ -114,3 +114,8 @@ test("the origin of a setting is the last source that sets it", () => {
     ["log.level", "variable SALLYPORT_LOG_LEVEL"],
   ]);
 });
+
+test("TOML: unknown arrays of tables have the line of their first item", () => {
+  const text = '[edge]\nlisten = "127.0.0.1:0"\n[[route]]\nget = "/x"\n[[route]]\nget = "/y"\n[[backend.routes]]\nx = 1\n';
+  expect(placesOf("a.toml", text).toSorted()).toEqual(["backend.routes (a.toml:7", "route (a.toml:3"]);
+});

@@ -132,7 +132,7 @@ describe("a wrong row is refused at the start, by its line and its name", () => 
     [
       "an answer above the maximum",
       row('name = "a"\nresponse_bytes_max = 2000000'),
-      "public_routes: response_bytes_max of row a is 2000000, expected at most backend.response_bytes_max (1048576) (public_routes: gw.toml; backend.response_bytes_max: default)",
+      "public_routes: response_bytes_max of row a is 2000000, expected at most backend.response_bytes_max (1048576) (public_routes: gw.toml:1; backend.response_bytes_max: default)",
     ],
     [
       "a cached POST",
@@ -147,7 +147,7 @@ describe("a wrong row is refused at the start, by its line and its name", () => 
     [
       "the path of the session look-up",
       row('backend_path = "/api/v1/internal/sessions/{id}"').replace("/v1/x", "/v1/{id}"),
-      "public_routes: backend_path of row /v1/{id} can match backend.session_path, expected another path: everybody could look sessions up (public_routes: gw.toml; backend.session_path: default)",
+      "public_routes: backend_path of row /v1/{id} can match backend.session_path, expected another path: everybody could look sessions up (public_routes: gw.toml:1; backend.session_path: default)",
     ],
     [
       "the same method and path twice",

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { Decoder } from "../../../src/config/decoder.ts";
+import { resolveConfig } from "../../../src/config/load.ts";
 import type { RouteConfig } from "../../../src/config/route-config.ts";
 import { routes } from "../../../src/config/routes.ts";
 import { cidr, httpUrl, int, listen, positive } from "../../../src/config/values.ts";
@@ -130,5 +131,25 @@ describe("routes", () => {
       ok: false,
       problems: [{ at: [1, "message_type"], text: 'got "chat.send" a second time, expected each once' }],
     });
+  });
+});
+
+describe("a time", () => {
+  const problemsOf = (value: string) =>
+    resolveConfig({
+      env: {},
+      argv: ["--config", "a.toml"],
+      readFile: () => `[keys]\nnext = "${Buffer.alloc(32, 1).toString("base64")}"\nrotate_at = ${value}`,
+    }).problems;
+
+  test.each(["2027-01-31T03:00:00Z", "2027-01-31T04:00:00+01:00", "2027-01-31 03:00:00.5Z", '"2027-01-31T03:00:00Z"'])(
+    "%s of TOML is accepted, with and without quotation marks",
+    (value) => expect(problemsOf(value)).toEqual([]),
+  );
+
+  test.each(["2027-01-31", "2027-01-31T03:00:00", "03:00:00"])("%s of TOML has no offset from UTC, and is refused", (value) => {
+    expect(problemsOf(value)).toEqual([
+      expect.stringContaining("got a date or time, expected a time with its offset from UTC"),
+    ]);
   });
 });

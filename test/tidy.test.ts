@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { dirname, join, normalize } from "node:path";
+import { basename, dirname, join, normalize } from "node:path";
 import { CONFIG_KEYS } from "../src/config/schema.ts";
 import { IMPORT_RULES } from "./support/import-rules.ts";
 
@@ -209,6 +209,55 @@ test("no file of src/ is shorter than 15 lines, except for a reason", async () =
   const short = (await sources("src/**/*.ts")).filter(({ text }) => text.trimEnd().split("\n").length < LINES_MIN);
   const excepted = Object.values(SHORT_FILES).flat();
   expect(short.map(({ path }) => path.replace("src/", "")).sort()).toEqual(excepted.sort());
+});
+
+/** The names that several files of `src/` have, because the files are about the same noun. The values are their folders. */
+const SAME_NOUN: Readonly<Record<string, readonly string[]>> = {
+  "admission.ts": ["app", "core", "hub"],
+  "answers.ts": ["core", "stores/memory", "stores/redis"],
+  "backend.ts": ["app", "app/probe", "core", "dev"],
+  "buckets.ts": ["core", "stores/memory", "stores/redis"],
+  "budgets.ts": ["config", "pipeline"],
+  "bytes.ts": ["client", "dev/playground/page"],
+  "device-key.ts": ["client", "crypto"],
+  "ed25519.ts": ["client", "crypto"],
+  "feed.ts": ["app", "app/probe"],
+  "flat-schema.ts": ["core", "schema"],
+  "gateway-service.ts": ["client", "service"],
+  "held-counts.ts": ["core", "stores/shared"],
+  "http-source.ts": ["app", "backend/publish"],
+  "limits.ts": ["core", "dev", "rpc"],
+  "main.ts": ["", "dev/playground/page"],
+  "messages.ts": ["upgrade", "workers"],
+  "open.ts": ["hub", "stores", "stores/redis", "stores/shared"],
+  "options.ts": ["app", "client", "hub", "rpc"],
+  "path-pattern.ts": ["config", "core"],
+  "payload-schema.ts": ["openapi/schemas", "schema"],
+  "playground.ts": ["cli", "dev/playground/page"],
+  "predecessor.ts": ["cli", "upgrade"],
+  "public-routes.ts": ["config", "core", "service/public"],
+  "reload.ts": ["app", "config", "core"],
+  "replay.ts": ["stores/memory", "stores/redis"],
+  "revocations.ts": ["core", "stores/redis"],
+  "route-prefixes.ts": ["config", "openapi"],
+  "shared-memory.ts": ["app", "transport/linux"],
+  "subscription.ts": ["client", "hub"],
+  "telemetry.ts": ["cli", "core"],
+  "upgrade.ts": ["core", "upgrade"],
+  "upstreams.ts": ["backend/upstreams", "config"],
+};
+
+/** The file of a command, or of its options, has the name of the command. The name is a verb more often than a noun. */
+function isCommand({ path, text }: Source): boolean {
+  const folder = dirname(path);
+  return folder === "src/cli/specs" || (folder === "src/cli" && /^export (async )?function run\(/m.test(text));
+}
+
+test("two files of src/ have the same name only if they are about the same noun", async () => {
+  const files = (await sources("src/**/*.ts")).filter((source) => !isCommand(source)).map(({ path }) => path);
+  const repeated = [...Map.groupBy(files, (path) => basename(path))].filter(([, paths]) => paths.length > 1);
+  const folders = repeated.map(([name, paths]) => [name, paths.map((path) => dirname(path).replace(/^src\/?/, "")).sort()]);
+  expect(Object.fromEntries(folders)).toEqual(SAME_NOUN);
 });
 
 test("no folder under src/transport, src/service and src/admin holds more than 12 files", async () => {

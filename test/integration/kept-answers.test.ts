@@ -114,7 +114,7 @@ for (const [kind, missing] of KINDS) {
       ["BACKEND_UNAVAILABLE", COUNT, () => new Response("down", { status: 503 })],
       ["BACKEND_BAD_RESPONSE", COUNT, () => new Response("broken", { status: 500 })],
       ["BACKEND_BAD_RESPONSE", COUNT, () => new Response("<html>", { headers: { "content-type": "text/html" } })],
-      ["BACKEND_TIMEOUT", "test.slow", () => new Promise<Response>((resolve) => setTimeout(resolve, 2000, Response.json({})))],
+      ["BACKEND_TIMEOUT", "test.slow", () => new Promise<Response>(() => {})],
     ] as const)("%s is not kept: the next request with the key calls the backend", async (reason, messageType, respond) => {
       const idempotencyKey = newKey();
       keeping.answer(respond);

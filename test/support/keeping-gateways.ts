@@ -18,7 +18,7 @@ export const KEEPING_ROUTES: Config["routes"] = [
   { message_type: COUNT, method: "POST", path: COUNT_PATH, keep_answer_ms: 600_000 },
   { message_type: "test.other", method: "POST", path: COUNT_PATH, keep_answer_ms: 600_000 },
   { message_type: "test.brief", method: "POST", path: COUNT_PATH, keep_answer_ms: BRIEF_MS },
-  { message_type: "test.slow", method: "POST", path: COUNT_PATH, keep_answer_ms: 600_000, timeout_ms: 200 },
+  { message_type: "test.slow", method: "POST", path: COUNT_PATH, keep_answer_ms: 600_000, timeout_ms: 1000 },
   { message_type: "test.plain", method: "POST", path: COUNT_PATH },
   { message_type: "test.get", method: "GET", path: `${COUNT_PATH}/{id}`, keep_answer_ms: 600_000 },
 ];

@@ -123,7 +123,7 @@ describe.each(VARIANTS)("$name", (variant) => {
     const lookUp = await holdLookUp(device);
     const request = await device.signer.sign("gateway.subscribe", EMPTY);
     const client = createClient(Gateway, world.transport(variant));
-    const outcome = await Array.fromAsync(client.subscribeEvents(request, { timeoutMs: 30 })).catch((error) => String(error));
+    const outcome = await Array.fromAsync(client.subscribeEvents(request, { timeoutMs: 200 })).catch((error) => String(error));
     expect(outcome).toContain("deadline_exceeded");
     await settled(request.envelope.requestId);
     lookUp.resume();

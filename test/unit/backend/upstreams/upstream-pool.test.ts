@@ -140,10 +140,8 @@ test("other settings apply to the next call: addresses, weights, budgets and tim
   expect(await outcomes(pool, GET, 30)).toEqual({ [OK]: 30 });
   expect(servers.map(({ calls }, at) => calls - (before[at] ?? 0))).toEqual([30, 0, 0]);
   for (const server of servers) server.behaviour = hangs;
-  adopt({ upstreams: rowsOf(servers.slice(2)), "backend.response_timeout_ms": 30 });
-  const startedMs = performance.now();
-  expect(await outcome(pool, GET)).toBe("timeout");
-  expect(performance.now() - startedMs).toBeLessThan(1000);
+  adopt({ upstreams: rowsOf(servers.slice(2)), "backend.response_timeout_ms": 300 });
+  expect(await outcome(pool, { ...GET, timeoutMs: 600_000 })).toBe("timeout");
   expect(servers[2]?.calls).toBe((before[2] ?? 0) + 1);
 });
 

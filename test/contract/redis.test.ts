@@ -46,10 +46,9 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "on a real Redis", () => {
       const prefix = `test-${opened++}:`;
       const epoch = new StoreEpoch({ prefix, durable: true, reservedForMs: 65_000, marginMs: 5000 });
       await epoch.join(link.call, "this-server");
-      const clock = { now: () => Date.now(), monotonic: () => performance.now() };
       return {
-        store: new RedisReplayStore(link, epoch, clock, { prefix, marginMs: 5000 }),
-        nowMs: () => clock.now(),
+        store: new RedisReplayStore(link, epoch, systemClock, { prefix, marginMs: 5000 }),
+        nowMs: () => systemClock.now(),
         advance: (ms) => Bun.sleep(ms),
         close() {},
       };

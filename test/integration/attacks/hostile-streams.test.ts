@@ -255,12 +255,12 @@ describe("swaps", () => {
     let served: string | undefined = keys;
     proxy.hostility.answer = (call) =>
       call === "/.well-known/jwks.json" && served !== undefined ? new Response(served) : undefined;
-    let elapsedMs = 0;
-    const gatewayKeys = new GatewayKeys(proxy.url, { monotonic: () => performance.now() + elapsedMs });
+    const clock = new RunningClock();
+    const gatewayKeys = new GatewayKeys(proxy.url, { monotonic: () => clock.monotonic() });
     const listening = new Listening(fixture.client({ keys: gatewayKeys }).subscribe());
     expect(await listening.untrusted()).toBe("key_unknown");
     served = "{}";
-    elapsedMs = 20_000;
+    clock.advance(20_000);
     await until(
       () => proxy.calls.filter((call) => call.endsWith("jwks.json")).length > 1,
       "the keys to be fetched again",
@@ -268,7 +268,7 @@ describe("swaps", () => {
     );
     expect(listening.subscription.state).not.toBe("live");
     served = undefined;
-    elapsedMs = 40_000;
+    clock.advance(20_000);
     await listening.isLive();
     await fixture.send(3);
     await fixture.arrived(listening);

@@ -1,6 +1,6 @@
 import { createConnectTransport } from "@connectrpc/connect-node";
+import { embeddedBackendOptions, withEmbeddedBackend } from "../app/embedded-backend.ts";
 import { startGateway } from "../app/gateway.ts";
-import { DEFAULT_IDENTITY_HEADERS } from "../config/identity-headers.ts";
 import { loadConfig } from "../config/load.ts";
 import { startDevBackend } from "../dev/backend.ts";
 import { DEV_ROUTES } from "../dev/user-api.ts";
@@ -37,18 +37,9 @@ export async function run(args: readonly string[]): Promise<number> {
     // Standard output shows the steps of the scenario. The log is written to standard error, and contains only errors.
     const log = createLog({ level: "error", format: "pretty", write: (lines) => void process.stderr.write(lines) });
     await using undo = new AsyncDisposableStack();
-    const backend = await startDevBackend({
-      restListen: config["dev.backend_listen"],
-      pushListen: config["dev.push_listen"],
-      hosts: config["admin.hosts"],
-      database: config["dev.database"],
-      log,
-    });
+    const backend = await startDevBackend({ ...embeddedBackendOptions(config), log });
     undo.defer(() => backend.stop());
-    const urls = { "backend.url": backend.restUrl, upstreams: [], "push.url": backend.pushUrl };
-    const wiring = { ...urls, "push.source": "feed" } as const;
-    const wired = { ...config, ...DEFAULT_IDENTITY_HEADERS, ...wiring };
-    const gateway = await startGateway({ config: wired, log });
+    const gateway = await startGateway({ config: withEmbeddedBackend(config, backend), log });
     undo.defer(async () => void (await gateway.stop()));
     const passed = await runScenario({
       edgeUrl: gateway.edgeUrl,

@@ -1,5 +1,5 @@
+import { embeddedBackendOptions, withEmbeddedBackend } from "../app/embedded-backend.ts";
 import { type Gateway, startGateway } from "../app/gateway.ts";
-import { DEFAULT_IDENTITY_HEADERS } from "../config/identity-headers.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
 import type { FeedCheckpoint, FeedCheckpointStore } from "../core/feed-checkpoint.ts";
@@ -45,17 +45,9 @@ export async function run(args: readonly string[], { reloads }: HeldSignals): Pr
     const { log, metrics } = createTelemetry(config);
     await using undo = new AsyncDisposableStack();
     const stop = stopSignal(process.stdout.isTTY ? ON_TERMINAL : ELSEWHERE);
-    const backend = await startDevBackend({
-      restListen: config["dev.backend_listen"],
-      pushListen: config["dev.push_listen"],
-      hosts: config["admin.hosts"],
-      database: config["dev.database"],
-      log,
-    });
+    const backend = await startDevBackend({ ...embeddedBackendOptions(config), log });
     undo.defer(() => backend.stop());
-    const urls = { "backend.url": backend.restUrl, upstreams: [], "push.url": backend.pushUrl };
-    const wiring = { ...urls, "push.source": "feed" } as const;
-    const wired = (each: Config) => ({ ...each, ...DEFAULT_IDENTITY_HEADERS, ...wiring });
+    const wired = (each: Config) => withEmbeddedBackend(each, backend);
     const start = starter({ backend, log, metrics, page: config["playground.enabled"] ? await pageFiles() : undefined });
     const gateway = await Promise.race([RestartableGateway.start(wired(config), start, log), stop]);
     if (typeof gateway === "string") return await abortStart(gateway, log);

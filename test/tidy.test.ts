@@ -242,7 +242,7 @@ const SAME_NOUN: Readonly<Record<string, readonly string[]>> = {
   "route-prefixes.ts": ["config", "openapi"],
   "shared-memory.ts": ["app", "transport/linux"],
   "subscription.ts": ["client", "hub"],
-  "telemetry.ts": ["cli", "core"],
+  "telemetry.ts": ["app", "core"],
   "upgrade.ts": ["core", "upgrade"],
   "upstreams.ts": ["backend/upstreams", "config"],
 };

@@ -1,5 +1,6 @@
 import { embeddedBackendOptions, withEmbeddedBackend } from "../app/embedded-backend.ts";
 import { type Gateway, startGateway } from "../app/gateway.ts";
+import { createTelemetry } from "../app/telemetry.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
 import type { FeedCheckpoint, FeedCheckpointStore } from "../core/feed-checkpoint.ts";
@@ -16,7 +17,6 @@ import { reportFailure } from "./failure.ts";
 import { gatewayFacts } from "./playground.ts";
 import { RestartableGateway, type StartGateway } from "./restartable-gateway.ts";
 import { abortStart, type HeldSignals, stopSignal } from "./signals.ts";
-import { createTelemetry } from "./telemetry.ts";
 
 export const HELP = `usage: sallyport dev [--config FILE] [--set KEY=VALUE …]
 

@@ -1,6 +1,7 @@
 import { ConfigFiles, watchFiles } from "../app/config-watch.ts";
 import { startServe } from "../app/serve.ts";
 import { ServiceManager, type ServiceVariables } from "../app/service-manager.ts";
+import { createTelemetry } from "../app/telemetry.ts";
 import { workerCount } from "../app/worker-count.ts";
 import { loadConfig } from "../config/load.ts";
 import { SERVE_RULES } from "../config/rules.ts";
@@ -15,7 +16,6 @@ import { playgroundEndpoints } from "./playground.ts";
 import { connectPredecessor, takeUpgradeMark } from "./predecessor.ts";
 import { SERVE_DEFAULTS } from "./serve-defaults.ts";
 import { abortStart, type HeldSignals, stopSignal } from "./signals.ts";
-import { createTelemetry } from "./telemetry.ts";
 
 export const HELP = `usage: sallyport serve [--config FILE] [--set KEY=VALUE …]
 

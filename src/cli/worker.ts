@@ -1,7 +1,7 @@
+import { createTelemetry } from "../app/telemetry.ts";
 import { runWorker } from "../app/worker.ts";
 import type { FromWorker, ToWorker } from "../workers/messages.ts";
 import { playgroundEndpoints } from "./playground.ts";
-import { createTelemetry } from "./telemetry.ts";
 
 export const HELP = `usage: sallyport worker
 

@@ -3,6 +3,7 @@ import { PublicAuth } from "../backend/rest/public-auth.ts";
 import { RestBackend } from "../backend/rest/rest-backend.ts";
 import { RouteTable } from "../backend/rest/route-table.ts";
 import { BackendSessionSource } from "../backend/rest/session-lookup.ts";
+import type { Identity } from "../backend/upstreams/credentials.ts";
 import type { PoolName } from "../backend/upstreams/settings.ts";
 import { Upstreams } from "../backend/upstreams/upstreams.ts";
 import type { GatewayConfig } from "../config/rules.ts";
@@ -21,15 +22,17 @@ interface BackendParts {
   readonly clock: Clock;
   /** The pools whose gauges are updated before each scrape. Default: all pools. */
   readonly sampledPools?: readonly PoolName[];
+  /** The first credentials for the backend. If they are missing, they are read from the files that `backend.*` names. */
+  readonly credentials?: Identity | undefined;
 }
 
 /**
  * Opens the three clients of the backend's REST API: one for commands, one for session look-ups, and one for public routes.
  * Each client has its own connections. Throws `TlsFilesError` if a TLS file or the token file cannot be used.
  */
-export function openBackend(config: GatewayConfig, { metrics, log, clock, sampledPools }: BackendParts) {
+export function openBackend(config: GatewayConfig, { metrics, log, clock, sampledPools, credentials }: BackendParts) {
   const outageLog = (calls: OutageLogOptions["calls"]) => new OutageLog({ calls, log, clock });
-  const upstreams = new Upstreams(upstreamSettings(config), { metrics, log, clock, random: Math.random });
+  const upstreams = new Upstreams(upstreamSettings(config), { metrics, log, clock, random: Math.random, credentials });
   const endSampling = metrics.beforeRender(() => upstreams.sample(sampledPools));
   const common = { upstreams, metrics };
   const timeoutMs = config["backend.timeout_ms"];
@@ -59,7 +62,8 @@ export function openBackend(config: GatewayConfig, { metrics, log, clock, sample
     endSampling();
     upstreams.close();
   };
-  const token = () => upstreams.credentials.current.token;
+  /** Returns the credentials in use. */
+  const identity = () => upstreams.credentials.current;
   /** See `ReloadPart.prepare`. Throws `TlsFilesError` if a TLS file or the token file cannot be used. */
   const prepare = (next: Config) => {
     const routes = new RouteTable(next.routes);
@@ -77,5 +81,5 @@ export function openBackend(config: GatewayConfig, { metrics, log, clock, sample
       publicAuth.adopt(options);
     };
   };
-  return { commands, sessions, publicAuth, prepare, token, close };
+  return { commands, sessions, publicAuth, prepare, identity, close };
 }

@@ -152,7 +152,7 @@ export async function startGateway(options: GatewayOptions): Promise<Replaceable
     ...{ keys, sessions, replayCoverageStartMs, revocations, readiness, log, metrics, clock },
     checkpoints: options.checkpoints,
     inherited: succession?.inheritance.checkpoint,
-    backendToken: backend.token,
+    backendToken: () => backend.identity().token,
     mayBeBehind: () => succession?.predecessor.isGone === false,
   });
   undo.defer(() => events.stop());

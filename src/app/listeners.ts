@@ -35,16 +35,18 @@ export interface PublicListeners {
   close(): Promise<void>;
 }
 
+interface ListenerParts extends Omit<EdgeParts, "listen" | "tls" | "limits">, TlsExpiryParts, Pick<ConnectionLimits, "counts"> {
+  /** The first TLS identity. If it is missing, it is read from the files that `tls.*` names. */
+  readonly checkedTls?: CheckedTls | undefined;
+}
+
 /**
  * Opens the public listeners and watches their TLS files for changes. If one listener cannot be opened, closes the listeners
  * that are already open and throws `ListenError`.
  */
-export async function openPublicListeners(
-  config: Config,
-  parts: Omit<EdgeParts, "listen" | "tls" | "limits"> & TlsExpiryParts & Pick<ConnectionLimits, "counts">,
-): Promise<PublicListeners> {
+export async function openPublicListeners(config: Config, parts: ListenerParts): Promise<PublicListeners> {
   await using undo = new AsyncDisposableStack();
-  const checked = readIdentity(config, parts.clock);
+  const checked = parts.checkedTls ?? readIdentity(config, parts.clock);
   const tls = checked?.identity;
   const report = new ShedReport(parts);
   undo.defer(() => report.stop());

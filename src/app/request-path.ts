@@ -13,6 +13,7 @@ import { PublicRoutes } from "../service/public/public-routes.ts";
 import type { Stores } from "../stores/open.ts";
 import { Cors, type CorsOptions } from "../transport/bun/cors.ts";
 import { PeerResolver } from "../transport/peer/peer-address.ts";
+import type { CheckedTls } from "../transport/tls/tls-files.ts";
 import { openAdmission } from "./admission.ts";
 import type { openBackend } from "./backend.ts";
 import { openPublicListeners, type PublicListeners } from "./listeners.ts";
@@ -33,6 +34,8 @@ interface RequestPathParts {
   readonly isStopping: () => boolean;
   /** Further HTTP endpoints of the edge, such as the playground. */
   readonly endpoints: readonly HttpEndpoint[];
+  /** See `openPublicListeners`. */
+  readonly checkedTls?: CheckedTls | undefined;
   readonly log: Log;
   readonly metrics: GatewayMetrics;
   readonly clock: Clock;
@@ -75,6 +78,7 @@ export async function openRequestPath(config: GatewayConfig, parts: RequestPathP
       ...{ charges: admission.publicCalls, keys, more: parts.endpoints, log, metrics, clock },
     }),
     counts: stores.heldConnections,
+    checkedTls: parts.checkedTls,
     cors,
     ...{ log, metrics, clock },
   });

@@ -35,6 +35,7 @@ import {
   requireSameMemory,
   untilReady,
 } from "./succession.ts";
+import { TlsCopy, type WorkerFiles } from "./worker-files.ts";
 
 const READINESS_INTERVAL_MS = 1000;
 
@@ -69,6 +70,8 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Repla
   const memory = openSharedMemory(config, succession);
   undo.defer(() => memory?.[Symbol.dispose]());
 
+  const tls = new TlsCopy(config, clock);
+  undo.defer(() => tls.stop());
   // The only backend calls of the supervisor are session look-ups. So it updates only the gauges of their pool.
   const backend = openBackend(config, { metrics, log, clock, sampledPools: ["sessions"] });
   undo.defer(() => backend.close());
@@ -87,7 +90,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Repla
     ...{ keys, sessions, replayCoverageStartMs, revocations, readiness, log, metrics, clock },
     checkpoints: options.checkpoints,
     inherited: succession?.inheritance.checkpoint,
-    backendToken: backend.token,
+    backendToken: () => backend.identity().token,
     mayBeBehind: () => succession?.predecessor.isGone === false,
     onFeedChange(isUp) {
       isFeedUp = isUp;
@@ -101,8 +104,11 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Repla
     count: workers,
     streams: events.streams,
     answers,
-    startMessage: (addresses) =>
-      startMessage(current, { addresses, hasSharedMemory: memory !== undefined, mark: revocations.mark(), isFeedUp }),
+    startMessage(addresses) {
+      const files: WorkerFiles = { tls: tls.current, backend: backend.identity() };
+      const hasSharedMemory = memory !== undefined;
+      return startMessage(current, { addresses, files, hasSharedMemory, mark: revocations.mark(), isFeedUp });
+    },
     startProcess: (onMessage) => startWorkerProcess(options.workerCommand ?? workerCommand(), memory?.fd, onMessage),
     onChange: () => readiness.changed(),
     ...{ clock, log, metrics },
@@ -162,7 +168,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Repla
     },
   };
   const reloading = new Reloading(options.config, {
-    parts: [backend, hubLimits(events.hub), logLevel(log), onWorkers],
+    parts: [backend, tls, hubLimits(events.hub), logLevel(log), onWorkers],
     obstacle: () => (stop.notReady().length > 0 ? "the gateway stops" : options.reloadObstacle?.()),
     ...{ log, metrics, clock },
   });
@@ -211,6 +217,7 @@ function tellReadiness(pool: WorkerPool, readiness: Readiness): Timer {
 
 interface Start {
   readonly addresses: WorkerAddresses | undefined;
+  readonly files: WorkerFiles;
   readonly hasSharedMemory: boolean;
   readonly mark: number;
   readonly isFeedUp: boolean;

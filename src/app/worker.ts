@@ -25,6 +25,7 @@ import { logLevel, type ReloadPart } from "./reload.ts";
 import { openRequestPath, type RequestPath } from "./request-path.ts";
 import { SigningKeys } from "./signing-keys.ts";
 import { limitDnsCache } from "./start-parts.ts";
+import type { WorkerFiles } from "./worker-files.ts";
 import { WorkerReload } from "./worker-reload.ts";
 
 type WorkerLog = Log & Pick<BatchedLog, "setLevel">;
@@ -62,12 +63,13 @@ export async function runWorker({ channel, createTelemetry, playgroundEndpoints 
   channel.onMessage((message) => receive(message));
   const start = await first.promise;
   try {
-    // The cast is safe, because the supervisor runs the same code and has checked this configuration.
+    // The casts are safe, because the supervisor runs the same code. It has checked the configuration and the files.
     const config = requireBackend(start.config as Config);
+    const files = start.files as WorkerFiles;
     const worker = new Worker(config, start, { channel, ...createTelemetry(config) });
     for (const message of early) worker.receive(message);
     receive = (message) => worker.receive(message);
-    await worker.open(config, config["playground.enabled"] ? await playgroundEndpoints(config) : []);
+    await worker.open(config, files, config["playground.enabled"] ? await playgroundEndpoints(config) : []);
     return await worker.stopped;
   } catch (error) {
     channel.send({
@@ -163,11 +165,11 @@ class Worker {
   }
 
   /** Opens the backend, the stores and the public listeners. Throws the same errors as `startGateway`. */
-  async open(config: GatewayConfig, endpoints: readonly HttpEndpoint[]): Promise<void> {
+  async open(config: GatewayConfig, files: WorkerFiles, endpoints: readonly HttpEndpoint[]): Promise<void> {
     const { channel, log, metrics } = this.#parts;
     const clock = systemClock;
     limitDnsCache(log);
-    const backend = openBackend(config, { metrics, log, clock });
+    const backend = openBackend(config, { metrics, log, clock, credentials: files.backend });
     const stores = await openStores(storeSettings(config, this.#sharedMemory, true), {
       ...{ source: backend.sessions, revocations: this.#revocations, clock, log, metrics },
       random: Math.random,
@@ -185,6 +187,7 @@ class Worker {
       ...{ backend, revocations: this.#revocations, readiness, log, metrics, clock },
       streams: this.#streams,
       keys: signing.ring,
+      checkedTls: files.tls,
       isStopping: () => this.#isStopping && !this.#isRetired,
       endpoints,
     });

@@ -32,10 +32,13 @@ export class Credentials {
   readonly #log: Log;
   readonly #onChange: () => void;
 
-  /** Throws `TlsFilesError` if a file cannot be read or used. */
-  constructor(settings: CredentialSettings, log: Log, onChange: () => void) {
+  /**
+   * Starts with the credentials `initial`. If they are missing, reads the files, and throws `TlsFilesError` if a file cannot be
+   * read or used.
+   */
+  constructor(settings: CredentialSettings, log: Log, onChange: () => void, initial = readIdentity(settings)) {
     this.#settings = settings;
-    this.#current = readIdentity(settings);
+    this.#current = initial;
     this.#log = log;
     this.#onChange = onChange;
     this.#watch();

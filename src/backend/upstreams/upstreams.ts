@@ -1,6 +1,6 @@
 import type { Clock } from "../../core/clock.ts";
 import type { Log, Metrics } from "../../core/telemetry.ts";
-import { Credentials } from "./credentials.ts";
+import { Credentials, type Identity } from "./credentials.ts";
 import type { PoolName, UpstreamRow, UpstreamSettings } from "./settings.ts";
 import { Upstream } from "./upstream.ts";
 import { UpstreamPool } from "./upstream-pool.ts";
@@ -10,6 +10,8 @@ export interface UpstreamsParts {
   readonly random: () => number;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** The first credentials. If they are missing, they are read from the files of the settings. */
+  readonly credentials?: Identity | undefined;
 }
 
 /**
@@ -17,7 +19,7 @@ export interface UpstreamsParts {
  * the gateway's token for the backend.
  */
 export class Upstreams {
-  readonly #parts: UpstreamsParts;
+  readonly #parts: Omit<UpstreamsParts, "credentials">;
   readonly #credentials: Credentials;
   readonly #pools: UpstreamPool[] = [];
   #settings: UpstreamSettings;
@@ -26,10 +28,10 @@ export class Upstreams {
   #sweepTimer: Timer | undefined;
 
   /** Throws `TlsFilesError` if a file of the credentials cannot be read or used. */
-  constructor(settings: UpstreamSettings, parts: UpstreamsParts) {
+  constructor(settings: UpstreamSettings, { credentials, ...parts }: UpstreamsParts) {
     this.#parts = parts;
     this.#settings = settings;
-    this.#credentials = new Credentials(settings.credentials, parts.log, () => this.#changed());
+    this.#credentials = new Credentials(settings.credentials, parts.log, () => this.#changed(), credentials);
     this.#open(settings, true);
   }
 

@@ -1,7 +1,6 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
+import { typeErrors } from "../../support/type-errors.ts";
 
 /** Runs the type checker on calls of the checks in right and wrong orders. Each check takes the proof of the previous check. */
 
@@ -60,29 +59,12 @@ const WRONG: [wrong: string, call: string][] = [
   ["an object of the right shape without a proof", "checkSignature({ ...known, session: known.session });"],
 ];
 
-/** Call → codes of the type errors on its line. The key "" has the errors of the declarations. */
-const errors = new Map<string, string[]>();
-let folder = "";
+/** The codes of the type errors of each call. */
+let errors: ReadonlyMap<string, readonly string[]>;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "sallyport-order-"));
-  const lines = [...DECLARATIONS.split("\n"), ...RIGHT, ...WRONG.map(([, call]) => call)];
-  await Bun.write(join(folder, "orders.ts"), lines.join("\n"));
-  const compilerOptions = { typeRoots: [join(ROOT, "node_modules/@types")] };
-  const config = { extends: join(ROOT, "tsconfig.json"), compilerOptions, include: ["orders.ts"], exclude: [] };
-  await Bun.write(join(folder, "tsconfig.json"), JSON.stringify(config));
-  const checker = Bun.spawn([process.execPath, "check", "--no-script", "--no-pretty", "--all", "-p", folder], {
-    stdout: "pipe",
-    stderr: "pipe",
-  });
-  const output = await new Response(checker.stdout).text();
-  for (const [, file = "", line, code = ""] of output.matchAll(/^(.*)\((\d+),\d+\): error (TS\d+)/gm)) {
-    const text = file.endsWith("orders.ts") ? (lines[Number(line) - 1] ?? "") : file;
-    const call = [...RIGHT, ...WRONG.map((wrong) => wrong[1])].includes(text) ? text : "";
-    errors.set(call, [...(errors.get(call) ?? []), code]);
-  }
+  errors = await typeErrors(DECLARATIONS, [...RIGHT, ...WRONG.map(([, call]) => call)]);
 });
-afterAll(() => rm(folder, { recursive: true }));
 
 test("the order of the contract compiles", () => {
   expect(errors.get("")).toBeUndefined();

@@ -3,11 +3,12 @@ import { runProbes } from "../app/probe/run.ts";
 import { openSecretFiles } from "../app/secret-files.ts";
 import { startProblems } from "../app/start-checks.ts";
 import { type Resolution, resolveConfig } from "../config/load.ts";
+import { unboundedTwins } from "../config/route-conflicts.ts";
 import { requireBackend, SERVE_RULES } from "../config/rules.ts";
 import { earlyRotationMs } from "../config/rules-keys.ts";
 import { unusedSetting } from "../config/rules-push.ts";
 import type { ConfigKey } from "../config/schema.ts";
-import { originOf } from "../config/source.ts";
+import { originOf, type RawSetting } from "../config/source.ts";
 import type { Environment } from "../config/source-environment.ts";
 import { systemClock } from "../core/clock.ts";
 import { KEY_SET_AGE_MS_MAX } from "../core/keys.ts";
@@ -77,12 +78,21 @@ function warningsOf({ config, settings, secretConfigFile }: CheckedConfig): read
     ...(unused === undefined
       ? []
       : [`${placed(unused.key, "")}: unused, because push.source is ${unused.source}: ${unused.instead}`]),
+    ...unboundedTwins(config.routes).map(
+      ({ index, messageType, bounded, missing }) =>
+        `routes[${index}]${placeOf(settings.get("routes"), index)}: ${messageType} makes the same calls as ${bounded}, but without its ${missing.join(" and ")}; set the same in both, unless clients may avoid it`,
+    ),
     ...(rotationMs === undefined
       ? []
       : [
           `${placed("keys.rotate_at", "")}: is in ${Math.ceil(rotationMs / 1000)} s, but clients may cache the public keys for ${KEY_SET_AGE_MS_MAX / 1000} s; choose a later time, unless every gateway has the next key already`,
         ]),
   ];
+}
+
+/** Returns the place of a row in brackets, after a space. Empty if the value has no source. */
+function placeOf(setting: RawSetting | undefined, index: number): string {
+  return setting === undefined ? "" : ` (${originOf(setting, [index])})`;
 }
 
 /** Number of characters of the longest `Verdict`. */

@@ -23,6 +23,36 @@ export function tableProblems(routes: readonly RouteConfig[]): readonly ValuePro
   });
 }
 
+/** A route that makes the same backend calls as another route, but without some of its bounds. */
+export interface UnboundedTwin {
+  readonly index: number;
+  readonly messageType: string;
+  /** The message type of the other route. */
+  readonly bounded: string;
+  readonly missing: readonly Bound[];
+}
+
+const BOUNDS = ["schema", "budget", "payload_bytes_max"] as const;
+type Bound = (typeof BOUNDS)[number];
+
+/** Returns the routes by which a client can avoid the bounds of another route with the same method and path. */
+export function unboundedTwins(routes: readonly RouteConfig[]): readonly UnboundedTwin[] {
+  const byCall = Map.groupBy(routes.entries(), ([, route]) => callShape(route));
+  return [...byCall.values()].flatMap((twins) => twins.flatMap(([index, route]) => twinOf(index, route, twins) ?? []));
+}
+
+function twinOf(
+  index: number,
+  route: RouteConfig,
+  twins: readonly (readonly [number, RouteConfig])[],
+): UnboundedTwin | undefined {
+  for (const [, { message_type: bounded, ...other }] of twins) {
+    const missing = BOUNDS.filter((bound) => other[bound] !== undefined && route[bound] === undefined);
+    if (missing.length > 0) return { index, messageType: route.message_type, bounded, missing };
+  }
+  return undefined;
+}
+
 const CONFLICT =
   "both have this method and path, but map the payload in different ways; expected one of them, or the same mapping";
 

@@ -84,6 +84,31 @@ describe("config check", () => {
     );
   });
 
+  test("a route that makes the calls of a bounded route without its bounds is a warning", async () => {
+    goodFiles();
+    const bounded = {
+      message_type: "a.b",
+      post: "/api/v1/user/{x}",
+      body: "*",
+      budget: { rate: 1, burst: 1 },
+      payload_bytes_max: 100,
+    };
+    const twin = { message_type: "a.c", post: "/api/v1/user/{y}", body: "*" };
+    const check = (routes: readonly object[]) =>
+      shell.run("sallyport config check --config gateway.toml", { env: { SALLYPORT_ROUTES: JSON.stringify(routes) } });
+    const { code, out } = await check([bounded, { ...twin, post: "/api/v1/user/{x}" }]);
+    expect(code).toBe(0);
+    expect(out).toStartWith(
+      "warning  routes[1] (variable SALLYPORT_ROUTES): a.c makes the same calls as a.b, but without its budget and payload_bytes_max; set the same in both, unless clients may avoid it\n",
+    );
+    for (const routes of [
+      [bounded],
+      [bounded, { ...bounded, message_type: "a.c" }],
+      [bounded, { ...twin, post: "/api/v1/user/z/{y}" }],
+    ])
+      expect((await check(routes)).out).toStartWith("ok ");
+  });
+
   test("a rotation within the next five minutes is a warning, because clients may not know the next key", async () => {
     goodFiles();
     file("next.key", Buffer.alloc(32, 7).toString("base64"), 0o600);

@@ -46,12 +46,12 @@ describe.skipIf(NO_CHROMIUM !== undefined)(NO_CHROMIUM ?? "subscriptions in Chro
   async function receives(page: Page, count: number): Promise<void> {
     const expected = Array.from({ length: count }, (_, n) => n);
     const isComplete = async () => (await page.call("report")).every(({ received }) => received.length >= count);
-    await until(isComplete, `${count} events`, 10_000);
+    await until(isComplete, `${count} events`);
     for (const { received } of await page.call("report")) expect(received).toEqual(expected);
   }
 
   async function isLive(page: Page): Promise<void> {
-    await until(async () => (await page.call("report")).every(({ state }) => state === "live"), "the page to be live", 10_000);
+    await until(async () => (await page.call("report")).every(({ state }) => state === "live"), "the page to be live");
   }
 
   const streams = () => metric(browser.world.gateway, "sallyport_streams");
@@ -68,7 +68,7 @@ describe.skipIf(NO_CHROMIUM !== undefined)(NO_CHROMIUM ?? "subscriptions in Chro
       await receives(page, 300);
       expect((await page.call("report"))[0]?.transport).toBe(transport);
       await browser.world.revoke({ device_session_id: device.deviceSessionId });
-      await until(async () => (await page.call("report"))[0]?.state === "ended", "the end", 10_000);
+      await until(async () => (await page.call("report"))[0]?.state === "ended", "the end");
       expect((await page.call("report"))[0]?.error).toBe("SESSION_REVOKED");
       await context.close();
     },
@@ -113,7 +113,7 @@ describe.skipIf(NO_CHROMIUM !== undefined)(NO_CHROMIUM ?? "subscriptions in Chro
     });
     const session = { deviceSessionId: device.deviceSessionId, seed: [...device.deviceKey.exportSeed()] };
     await page.call("listen", busy.url.origin, session, { reconnectMs: 100, transports: ["xhr"] });
-    await until(() => atMs.length > 1, "the second attempt", 10_000);
+    await until(() => atMs.length > 1, "the second attempt");
     expect((atMs[1] ?? 0) - (atMs[0] ?? 0)).toBeGreaterThan(1900);
     await page.call("closeAll");
     await context.close();

@@ -97,7 +97,7 @@ class Sender {
   }
 }
 
-const isLive = (reader: Reader) => until(() => reader.subscription.state === "live", "the subscription to be live", 15_000);
+const isLive = (reader: Reader) => until(() => reader.subscription.state === "live", "the subscription to be live");
 
 /** Without the header of streams, nginx holds the answer back until its buffers are full. */
 const IGNORED = "proxy_ignore_headers X-Accel-Buffering;";
@@ -157,7 +157,7 @@ test("a stream that worked is resumed by long polls when a proxy starts to buffe
   fixture.proxy.faults.buffers = true;
   fixture.proxy.cutAll();
   await sender.send(5);
-  await until(() => reader.received.length >= sender.sent, "all events", 15_000);
+  await until(() => reader.received.length >= sender.sent, "all events");
   expect(reader.received).toEqual(sender.all);
   expect(reader.subscription.transport).toBe("poll");
 }, 60_000);
@@ -182,7 +182,7 @@ describe.skipIf(NO_NGINX !== undefined)(NO_NGINX ?? "through an nginx that buffe
       expect(reader.subscription.transport).toBe(transport);
       const sender = new Sender(fixture);
       await sender.send(50);
-      await until(() => reader.received.length >= sender.sent, "all events", 15_000);
+      await until(() => reader.received.length >= sender.sent, "all events");
       expect(reader.received).toEqual(sender.all);
     },
     60_000,
@@ -200,7 +200,7 @@ test("a client that moves between two gateways gets every event once and in orde
     fixture.proxy.moveTo(targets[move % 2] ?? "");
     fixture.proxy.cutAll();
     await sender.send(2);
-    await until(() => reader.received.length >= sender.sent, "the events so far", 15_000);
+    await until(() => reader.received.length >= sender.sent, "the events so far");
   }
   expect(reader.received).toEqual(sender.all);
 }, 60_000);
@@ -218,7 +218,7 @@ test("a gateway that restarts with a checkpoint is resumed; without one, there i
     await fixture.world.gateway.stop();
     await sender.send(2);
     fixture.proxy.moveTo((await anotherGateway(fixture)).edgeUrl);
-    await until(() => reader.received.length > 3, "the client to return", 15_000);
+    await until(() => reader.received.length > 3, "the client to return");
     await isLive(reader);
     await sender.send(1);
     await until(() => reader.received.at(-1) === 5, "the event after the restart");
@@ -238,7 +238,7 @@ test("a device whose clock is ten minutes off works after one calibration", asyn
       await sender.send(1);
       fixture.proxy.cutAll();
       expect((await client.execute("user.profile.get")).resultCode).toBe("ok");
-      await until(() => reader.received.length >= sender.sent, "the events so far", 15_000);
+      await until(() => reader.received.length >= sender.sent, "the events so far");
     }
     const outOfWindow = fixture.world.logged().split("TIMESTAMP_OUT_OF_WINDOW").length - 1;
     expect(outOfWindow).toBe(1);

@@ -14,9 +14,9 @@ async function linesWith(pushUrl: string, extra: readonly string[] = []) {
   const gateway = runCommand(["serve", ...ANY_PORTS, ...[...settings, ...extra].flatMap((each) => ["--set", each])]);
   const count = (message: string) => gateway.stdout().split(message).length - 1;
   try {
-    await until(() => count("push feed configuration hint") > 0, `a hint: ${gateway.stderr()}`, 15_000);
+    await until(() => count("push feed configuration hint") > 0, `a hint: ${gateway.stderr()}`);
     const failures = count("push feed stream failed");
-    await until(() => count("push feed stream failed") > failures + 3, "more attempts", 15_000);
+    await until(() => count("push feed stream failed") > failures + 3, "more attempts");
     return gateway
       .stdout()
       .split("\n")

@@ -20,7 +20,7 @@ const ORIGIN = "https://app.example";
 const [anyVariant = expect.unreachable()] = VARIANTS;
 const waiting = ({ gateway }: World) => metric(gateway, "sallyport_streams");
 const untilWaiting = (world: World, polls: number) =>
-  until(async () => (await waiting(world)) === polls, `${polls} waiting polls`, 15_000);
+  until(async () => (await waiting(world)) === polls, `${polls} waiting polls`);
 
 async function requestBody(device: Device, payload = ""): Promise<string> {
   const request = await device.signer.sign("gateway.fetch", new TextEncoder().encode(payload));

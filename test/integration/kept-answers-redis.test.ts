@@ -35,7 +35,7 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "answers kept in Redis", () 
       texts.push((await attempt({}, gateway)).text);
       return texts.at(-1) !== "REPLAY_STORE_UNAVAILABLE";
     };
-    await until(isServed, "Redis to be back", 10_000);
+    await until(isServed, "Redis to be back");
     return texts.at(-1);
   };
 

@@ -55,7 +55,7 @@ async function openGateway(name: MovingName, settings: Readonly<Record<string, s
     command.kill("SIGKILL");
     await command.exited;
   });
-  await until(() => command.stdout().includes("push feed up"), `the gateway to be up: ${command.stderr()}`, 15_000);
+  await until(() => command.stdout().includes("push feed up"), `the gateway to be up: ${command.stderr()}`);
   const line = command
     .stdout()
     .split("\n")

@@ -131,7 +131,7 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "a Redis with TLS", () => {
     await renewed.start();
     await until(() => lines("is not trusted") >= 2, "both gateways to reject the certificate");
     copyFileSync(second.certificateFile, caFile);
-    await until(() => lines("redis connected") === 2 * fleet.processes, "both gateways to reconnect", 10_000);
+    await until(() => lines("redis connected") === 2 * fleet.processes, "both gateways to reconnect");
     await fleet.close();
     await renewed.close();
     rmSync(caFile);

@@ -40,7 +40,7 @@ describe.skipIf(NO_REDIS !== undefined)(NO_REDIS ?? "a Redis outage", () => {
   async function untilServing({ gateways, send }: Fleet): Promise<void> {
     const sign = () => device.signer.sign(READ, EMPTY);
     for (const index of gateways.keys()) {
-      await until(async () => (await send(index, await sign())) === "ok", "requests to be accepted", 10_000);
+      await until(async () => (await send(index, await sign())) === "ok", "requests to be accepted");
     }
   }
 

@@ -47,7 +47,7 @@ async function over(path: string, init: RequestInit, read: (answer: Response) =>
 }
 
 const eventually = (check: () => Promise<unknown[]>, expected: unknown) =>
-  until(async () => Bun.deepEquals(await check(), [expected]), `every process to answer ${expected}`, 15_000);
+  until(async () => Bun.deepEquals(await check(), [expected]), `every process to answer ${expected}`);
 
 describe.each([
   { name: "one process", settings: {}, workers: 1 },
@@ -142,11 +142,11 @@ describe.each([
       await Bun.sleep(100);
       return calls() - before;
     };
-    await until(async () => (await logs()) > 0, "lines", 15_000);
+    await until(async () => (await logs()) > 0, "lines");
     await reload({ "log.level": "error" });
-    await until(async () => (await logs()) === 0, "the lines to end", 15_000);
+    await until(async () => (await logs()) === 0, "the lines to end");
     await reload({ "log.level": "info" });
-    await until(async () => (await logs()) > 0, "lines again", 15_000);
+    await until(async () => (await logs()) > 0, "lines again");
   }, 60_000);
 
   test("a refused reload changes nothing in any process", async () => {

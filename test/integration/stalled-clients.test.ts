@@ -39,7 +39,7 @@ async function stall(world: World, device: Device): Promise<void> {
   socket.pause();
   const event = { user_id: device.userId, event_type: "big.one", payload: { text: FILLER } };
   for (let n = 0; n < FILLERS; n++) await world.push(event);
-  await until(async () => (await metric(world.gateway, "sallyport_streams")) === 0, "the stalled stream to end", 10_000);
+  await until(async () => (await metric(world.gateway, "sallyport_streams")) === 0, "the stalled stream to end");
   expect(await metric(world.gateway, "sallyport_streams_ended_total", '{reason="SLOW_CONSUMER"}')).toBe(0);
   socket.destroy();
 }

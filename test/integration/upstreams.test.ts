@@ -159,7 +159,7 @@ test("one killed, one slow, one answering rubbish: callers see the policy, and t
     await sendAll(setup, GET, 12);
     return servers.every((server, at) => server.commands > (before[at] ?? 0));
   };
-  await until(areBack, "all servers to get commands again", 10_000);
+  await until(areBack, "all servers to get commands again");
   expect(await sendAll(setup, POST, 60)).toEqual({ ok: 60 });
 }, 60_000);
 
@@ -261,12 +261,8 @@ test("a server that restarts at another address of its name gets the commands ag
   await moving.kill();
   const moved = new Server(started, "127.0.0.4", stay.port);
   dns.addresses = ["127.0.0.2", "127.0.0.4"];
-  await until(
-    async () => {
-      expect(await sendAll(setup, POST, 10)).toEqual({ ok: 10 });
-      return moved.commands > 0;
-    },
-    "commands at the new address",
-    10_000,
-  );
+  await until(async () => {
+    expect(await sendAll(setup, POST, 10)).toEqual({ ok: 10 });
+    return moved.commands > 0;
+  }, "commands at the new address");
 });

@@ -35,7 +35,7 @@ async function serve(cpus: string, settings: readonly string[] = []) {
     for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) output += chunk;
   })();
   const line = () => output.split("\n").find((each) => each.includes('"gateway started"'));
-  await until(() => line() !== undefined, "the start", 15_000);
+  await until(() => line() !== undefined, "the start");
   const workers = Bun.spawnSync(["pgrep", "-P", String(child.pid), "-f", "main.ts worker"]).stdout.toString();
   return { started: JSON.parse(line() ?? "{}"), workers: workers.split("\n").filter((pid) => pid !== "").length };
 }

@@ -111,7 +111,7 @@ describe.skipIf(NOT_HERE !== undefined)(NOT_HERE ?? "two gateways with two worke
     }
     const isServed = async () =>
       count(await Promise.all(Array.from({ length: 8 }, async (_, at) => send(at, await read(device)))), "ok") === 8;
-    await until(isServed, "all workers to serve again", 15_000);
+    await until(isServed, "all workers to serve again");
     expect(count(await Promise.all(requests.map((request, at) => send(at, request))), "ok")).toBe(0);
   }, 60_000);
 });

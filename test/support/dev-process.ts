@@ -28,7 +28,7 @@ function devArguments(settings: readonly string[]): string[] {
 }
 
 async function upAndRunning(command: Command): Promise<DevProcess> {
-  await until(() => command.stdout().includes("push feed up"), `sallyport dev to be up: ${command.stderr()}`, 15_000);
+  await until(() => command.stdout().includes("push feed up"), `sallyport dev to be up: ${command.stderr()}`);
   const url = (name: string) => new RegExp(`^  ${name} +(https?://\\S+)`, "m").exec(command.stdout())?.[1] ?? "";
   return {
     edgeUrl: url("edge"),

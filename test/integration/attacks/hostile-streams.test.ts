@@ -93,13 +93,13 @@ class Listening {
   }
 
   isLive(): Promise<void> {
-    return until(() => this.subscription.state === "live", "the subscription to be live", 10_000);
+    return until(() => this.subscription.state === "live", "the subscription to be live");
   }
 
   /** The check of the first answer that was not trusted. */
   async untrusted(): Promise<unknown> {
     const checks = () => this.errors.flatMap((error) => Object(error).check ?? []);
-    await until(() => checks().length > 0, "an answer that is not trusted", 10_000);
+    await until(() => checks().length > 0, "an answer that is not trusted");
     return checks()[0];
   }
 
@@ -177,11 +177,11 @@ describe("replays", () => {
     await until(() => restarted.numbers.length >= 2, "the new events");
     // The second stream resumes.
     proxy.hostility.frames = (frame, event) => (isType(event, "gateway.heartbeat") ? [] : [frame, ...old]);
-    await until(() => proxy.calls.filter((call) => call === "SubscribeEvents").length > 3, "the next stream", 10_000);
+    await until(() => proxy.calls.filter((call) => call === "SubscribeEvents").length > 3, "the next stream");
     proxy.hostility.frames = (frame) => [frame, ...old];
     await restarted.isLive();
     await fixture.send(2);
-    await until(() => restarted.numbers.length >= 4, "the new events", 10_000);
+    await until(() => restarted.numbers.length >= 4, "the new events");
     expect(restarted.numbers).toEqual([5, 6, 7, 8]);
   }, 60_000);
 
@@ -261,11 +261,7 @@ describe("swaps", () => {
     expect(await listening.untrusted()).toBe("key_unknown");
     served = "{}";
     clock.advance(20_000);
-    await until(
-      () => proxy.calls.filter((call) => call.endsWith("jwks.json")).length > 1,
-      "the keys to be fetched again",
-      10_000,
-    );
+    await until(() => proxy.calls.filter((call) => call.endsWith("jwks.json")).length > 1, "the keys to be fetched again");
     expect(listening.subscription.state).not.toBe("live");
     served = undefined;
     clock.advance(20_000);
@@ -304,7 +300,7 @@ describe("withheld", () => {
     await fixture.arrived(listening);
     proxy.hostility.frames = (frame, event) => (isType(event, "gateway.server_time") ? [frame] : []);
     await fixture.send(3);
-    await until(() => listening.subscription.state !== "live", "the silence to be noticed", 10_000);
+    await until(() => listening.subscription.state !== "live", "the silence to be noticed");
     proxy.hostility.frames = undefined;
     await fixture.arrived(listening);
   }, 60_000);
@@ -315,7 +311,7 @@ describe("withheld", () => {
     proxy.hostility.frames = (frame, event) => (isType(event, "gateway.heartbeat") ? [] : [frame]);
     const listening = await fixture.listen();
     const streams = () => proxy.calls.filter((call) => call === "SubscribeEvents").length;
-    await until(() => streams() >= 3, "the client to reconnect", 15_000);
+    await until(() => streams() >= 3, "the client to reconnect");
     await fixture.send(5);
     await fixture.arrived(listening);
   }, 60_000);
@@ -327,7 +323,7 @@ describe("withheld", () => {
     await until(() => proxy.recorded.filter(({ event }) => isType(event, "gateway.heartbeat")).length >= 2, "heartbeats");
     const old = proxy.recorded.filter(({ event }) => isType(event, "gateway.heartbeat")).map(({ frame }) => frame);
     proxy.hostility.frames = (frame, event) => (isType(event, "gateway.heartbeat") ? old : [frame]);
-    await until(() => listening.subscription.state !== "live", "the silence to be noticed", 15_000);
+    await until(() => listening.subscription.state !== "live", "the silence to be noticed");
     proxy.hostility.frames = undefined;
     await listening.isLive();
     await fixture.send(2);

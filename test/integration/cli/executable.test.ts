@@ -38,7 +38,7 @@ test("the executable has the gateway and every command of the client", async () 
     (async () => {
       for await (const chunk of dev.stdout) printed += new TextDecoder().decode(chunk);
     })();
-    await until(() => printed.includes("push feed up"), "the gateway to be up", 15_000);
+    await until(() => printed.includes("push feed up"), "the gateway to be up");
     const urlOf = (name: string) => new RegExp(`^  ${name} +(\\S+)`, "m").exec(printed)?.[1] ?? "";
 
     expect(await run("login", "--url", urlOf("edge"), "--email", "ada@example.com")).toMatchObject({ code: 0, err: "" });
@@ -70,7 +70,7 @@ async function expectWorkers(spawn: (...args: string[]) => Bun.Subprocess<"ignor
   (async () => {
     for await (const chunk of serve.stdout) printed += new TextDecoder().decode(chunk);
   })();
-  await until(() => printed.includes('"gateway started"'), "the workers to start", 15_000);
+  await until(() => printed.includes('"gateway started"'), "the workers to start");
   expect(printed).toContain('"workers":2');
   serve.kill("SIGTERM");
   expect(await serve.exited).toBe(0);

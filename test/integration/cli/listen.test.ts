@@ -31,7 +31,7 @@ async function listen(args: readonly string[] = [], url = world.gateway.edgeUrl)
       .filter((line) => line !== "")
       .map((line) => JSON.parse(line));
   const numbers = () => events().flatMap(({ event_type, payload }) => (event_type === "test.counted" ? [payload.n] : []));
-  await until(() => events().some(({ event_type }) => event_type === "gateway.server_time"), "the stream", 15_000);
+  await until(() => events().some(({ event_type }) => event_type === "gateway.server_time"), "the stream");
   return { command, events, numbers };
 }
 
@@ -55,7 +55,7 @@ test("it reconnects and resumes: each event once and in order, and people learn 
     await until(() => numbers().length === 1, "the first event");
     proxy.cutAll();
     for (const n of [2, 3, 4]) await push(n);
-    await until(() => numbers().length >= 4, "the events that were sent meanwhile", 15_000);
+    await until(() => numbers().length >= 4, "the events that were sent meanwhile");
     expect(numbers()).toEqual([1, 2, 3, 4]);
     expect(command.stderr()).toMatch(/^connection lost: [^\n]+; reconnecting\nlistening at http/);
     command.kill("SIGINT");

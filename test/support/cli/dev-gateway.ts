@@ -19,7 +19,7 @@ const MANY_LOGINS = ["public_auth", "send_code", "confirm_code"].flatMap((name) 
 export async function startDevGateway(): Promise<DevGateway> {
   const flags = [...ANY_DEV_PORTS, ...MANY_LOGINS];
   const command = runCommand(["dev", ...flags]);
-  await until(() => command.stdout().includes("push feed up"), `the gateway to be up: ${command.stderr()}`, 15_000);
+  await until(() => command.stdout().includes("push feed up"), `the gateway to be up: ${command.stderr()}`);
   const urlOf = (name: string) => new RegExp(`^  ${name} +(\\S+)`, "m").exec(command.stdout())?.[1] ?? "";
   const [edgeUrl, backendUrl] = [urlOf("edge"), urlOf("backend")];
   return {

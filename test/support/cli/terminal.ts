@@ -40,7 +40,7 @@ export class Terminal {
 
   /** Waits until the text appears after what was expected before. */
   async expect(text: string): Promise<void> {
-    await until(() => this.#text.includes(text, this.#seen), `"${text}"`, 15_000).catch((error: Error) => {
+    await until(() => this.#text.includes(text, this.#seen), `"${text}"`).catch((error: Error) => {
       this.#child.kill("SIGKILL");
       throw new Error(`${error.message} in:\n${this.#text}`);
     });

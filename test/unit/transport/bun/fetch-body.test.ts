@@ -127,7 +127,7 @@ describe("a stream's body on Bun.serve", () => {
     // Kept referenced: garbage collection would cancel them.
     const responses = await Promise.all([activeResponse, idleResponse]);
     const writing = setInterval(() => active.sink.write(chunk(1)), 500);
-    await until(() => idle.calls.includes("closed"), "the idle stream to be closed", 15_000);
+    await until(() => idle.calls.includes("closed"), "the idle stream to be closed");
     clearInterval(writing);
     expect(active.calls).toEqual(["opened"]);
     active.sink.close();

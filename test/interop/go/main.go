@@ -59,7 +59,7 @@ func main() {
 	caFile := flag.String("ca", "", "PEM file of the trusted certificates, for https URLs")
 	session := flag.String("session", "", "device session id; empty if the step \"login\" opens the session")
 	seed := flag.String("seed", "", "seed of the device's Ed25519 key, in hex")
-	vectors := flag.String("vectors", "", "file of golden vectors: print what this program makes of them, and exit")
+	vectors := flag.String("vectors", "", "folder of vectors: print what this program makes of them, and exit")
 	flag.Parse()
 
 	if *vectors != "" {

@@ -1,5 +1,6 @@
 import { EventProgress } from "./event-progress.ts";
 import type { EventQueue } from "./event-queue.ts";
+import { StreamCatchUp } from "./stream-catch-up.ts";
 import type {
   Receiver,
   Source,
@@ -15,6 +16,7 @@ export type CreateSource = (progress: EventProgress, receiver: Receiver, isMain:
 /** One source and the queues that it fills. All these queues have received the events up to the same position. */
 class StreamGroup {
   readonly progress: EventProgress;
+  readonly catchUp: StreamCatchUp;
   readonly members = new Set<EventQueue>();
   source: Source | undefined;
   /** The last event that all `members` have received. While a resync is delivered, `progress` is already at the next event. */
@@ -24,6 +26,7 @@ class StreamGroup {
 
   constructor(start: StreamPosition | undefined) {
     this.progress = new EventProgress(start);
+    this.catchUp = new StreamCatchUp(start === undefined);
     this.delivered = start;
   }
 
@@ -42,7 +45,8 @@ class StreamGroup {
  * Shares streams between the subscriptions of one client.
  *
  * Usually all subscriptions share one stream. A subscription has its own stream while it is behind the others. It is behind if
- * it starts at an earlier position, or if the app is too slow. When two streams reach the same event, their subscriptions share
+ * it starts at an earlier position, or if the app is too slow. It also has its own stream if it starts with the next event while
+ * the other streams still deliver events that were missed. When two streams reach the same event, their subscriptions share
  * the older stream.
  */
 export class SharedStreams {
@@ -56,7 +60,7 @@ export class SharedStreams {
 
   /** Delivers the events after `start` to the queue. If `start` is missing, delivers the events from now on. */
   attach(queue: EventQueue, start: StreamPosition | undefined): void {
-    const isFit = (group: StreamGroup) => start === undefined || group.isAt(start.eventId);
+    const isFit = (group: StreamGroup) => (start === undefined ? group.catchUp.isDone : group.isAt(start.eventId));
     const group = [...this.#groups].find(isFit);
     if (group !== undefined) group.join(queue);
     else this.#open(queue, start);
@@ -95,6 +99,7 @@ export class SharedStreams {
       queue.lag(() => this.attach(queue, queue.queuedUpTo));
     }
     group.delivered = { eventId: event.eventId, timestampMs: event.timestampMs };
+    group.catchUp.saw(event);
     this.#merge(group);
   }
 
@@ -113,6 +118,7 @@ export class SharedStreams {
   #setState(group: StreamGroup, state: SubscriptionState, detail: StateDetail): void {
     group.state = state;
     group.detail = detail;
+    if (state !== "live" && group.progress.position !== undefined) group.catchUp.restart();
     if (state === "ended") this.#groups.delete(group);
     for (const queue of group.members) queue.setState(state, detail);
   }

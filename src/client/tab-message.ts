@@ -2,15 +2,25 @@ import type { StreamPosition, SubscriptionEvent, SubscriptionState } from "./sub
 
 /**
  * The messages between the tabs of one session. The leader is the tab that has the stream and sends its events to the other
- * tabs.
+ * tabs. `isBehind` is true while the leader's stream delivers events that were missed.
  */
 export type TabMessage =
   /** From a new tab: asks the leader for the position of the leader's stream. */
   | { readonly kind: "hello" }
   /** From the leader: the position of its stream, and the maximum time until the next event, in ms. */
-  | { readonly kind: "position"; readonly position: StreamPosition | undefined; readonly silenceMs: number }
+  | {
+      readonly kind: "position";
+      readonly position: StreamPosition | undefined;
+      readonly silenceMs: number;
+      readonly isBehind?: boolean;
+    }
   /** From the leader: an event, and the id of the event before it. */
-  | { readonly kind: "event"; readonly after: string | undefined; readonly event: SubscriptionEvent }
+  | {
+      readonly kind: "event";
+      readonly after: string | undefined;
+      readonly event: SubscriptionEvent;
+      readonly isBehind?: boolean;
+    }
   | { readonly kind: "state"; readonly state: SubscriptionState };
 
 /** The version of the messages. Tabs with another version of the messages use another channel. */

@@ -2,15 +2,9 @@ import type { Connectivity } from "./connectivity.ts";
 import { deferred } from "./deferred.ts";
 import type { EventProgress } from "./event-progress.ts";
 import { silenceMsOf } from "./heartbeat-watch.ts";
+import { StreamCatchUp } from "./stream-catch-up.ts";
 import type { StreamTiming } from "./stream-timing.ts";
-import type {
-  Receiver,
-  Source,
-  StateDetail,
-  StreamPosition,
-  SubscriptionEvent,
-  SubscriptionState,
-} from "./subscription-event.ts";
+import type { Receiver, Source, StateDetail, SubscriptionEvent, SubscriptionState } from "./subscription-event.ts";
 import { isTabMessage, type TabMessage } from "./tab-message.ts";
 
 export interface TabStreamParts {
@@ -48,6 +42,7 @@ export class TabStream implements Source {
   readonly #receiver: Receiver;
   readonly #parts: TabStreamParts;
   readonly #channel: BroadcastChannel;
+  readonly #catchUp: StreamCatchUp;
   readonly #closed = new AbortController();
   #stream: Source | undefined;
   #release: (() => void) | undefined;
@@ -61,6 +56,7 @@ export class TabStream implements Source {
     this.#receiver = receiver;
     this.#parts = parts;
     this.#lastId = progress.position?.eventId;
+    this.#catchUp = new StreamCatchUp(progress.position === undefined);
     this.#channel = parts.createChannel(parts.name);
   }
 
@@ -116,12 +112,14 @@ export class TabStream implements Source {
 
   #streamed(event: SubscriptionEvent): void {
     const after = this.#lastId;
+    this.#catchUp.saw(event);
     this.#deliver(event);
-    if (this.#isLeader) this.#send({ kind: "event", after, event });
+    if (this.#isLeader) this.#send({ kind: "event", after, event, isBehind: !this.#catchUp.isDone });
     else this.#followIfCaughtUp();
   }
 
   readonly #streamState = (state: SubscriptionState, detail: StateDetail): void => {
+    if (state !== "live" && this.#lastId !== undefined) this.#catchUp.restart();
     if (this.#isLeader && state !== "ended") this.#send({ kind: "state", state });
     this.#receiver.state(state, detail);
     if (state === "ended") this.close();
@@ -135,29 +133,32 @@ export class TabStream implements Source {
     if (message.kind === "hello") return;
     if (message.kind === "position") this.#silenceMs = message.silenceMs;
     if (this.#stream === undefined) this.#expectLeader(this.#silenceMs + LEADER_MS);
-    if (message.kind === "event") this.#follow(message.event, message.after);
-    else if (message.kind === "position") this.#startAt(message.position);
+    if (message.kind === "event") this.#follow(message);
+    else if (message.kind === "position") this.#startAt(message);
     else if (this.#stream === undefined) this.#receiver.state(message.state, { transport: "tab" });
   }
 
   /** Takes an event from the leading tab. If this tab missed an earlier event, opens its own stream instead. */
-  #follow(event: SubscriptionEvent, after: string | undefined): void {
+  #follow({ event, after, isBehind }: TabMessage & { kind: "event" }): void {
     this.#leaderId = event.eventId;
     if (this.#stream !== undefined) {
       this.#followIfCaughtUp();
       return;
     }
-    const isNext = this.#lastId === undefined || (after !== undefined && this.#progress.hasReceived(after));
+    const isNext = this.#lastId === undefined ? !isBehind : after !== undefined && this.#progress.hasReceived(after);
     if (!isNext) this.#openOwn();
     else if (this.#progress.adopt(event)) this.#deliver(event);
   }
 
-  /** If this tab has no position, takes the position of the leading tab. If this tab is behind it, opens its own stream. */
-  #startAt(position: StreamPosition | undefined): void {
+  /**
+   * If this tab has no position, takes the position of the leading tab. Opens its own stream if this tab is behind the leading
+   * tab, or if the leading tab delivers events from before the start of this tab.
+   */
+  #startAt({ position, isBehind }: TabMessage & { kind: "position" }): void {
     this.#leaderId = position?.eventId;
     if (this.#stream !== undefined) this.#followIfCaughtUp();
     if (this.#stream !== undefined || position === undefined) return;
-    if (this.#lastId === undefined) {
+    if (this.#lastId === undefined && !isBehind) {
       this.#progress.startAt(position);
       this.#lastId = position.eventId;
     }
@@ -186,7 +187,7 @@ export class TabStream implements Source {
 
   #sendPosition(): void {
     const position = this.#lastId === undefined ? undefined : this.#progress.position;
-    this.#send({ kind: "position", position, silenceMs: this.#silenceMs });
+    this.#send({ kind: "position", position, silenceMs: this.#silenceMs, isBehind: !this.#catchUp.isDone });
   }
 
   #send(message: TabMessage): void {

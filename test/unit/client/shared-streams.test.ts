@@ -108,6 +108,43 @@ describe("listeners of one client", () => {
     expect(fixture.open).toBe(0);
   });
 
+  test("one that starts with the next event gets none that another one missed", async () => {
+    const fixture = new Fixture();
+    fixture.backend.publish(5);
+    await fixture.timing.advance(1000);
+    const first = fixture.listen({ eventId: "ev-0" });
+    const second = fixture.listen();
+    await settle();
+    expect(fixture.open).toBe(2);
+    await fixture.timing.advance(10);
+    fixture.backend.publish(1);
+    await settle();
+    expect(sequenceOf(await readAll(first))).toEqual(upTo(6));
+    expect(sequenceOf(await readAll(second))).toEqual([6]);
+    expect(fixture.open).toBe(1);
+    first.close();
+    second.close();
+  });
+
+  test("one that starts while the stream of the others is cut gets none that the others miss meanwhile", async () => {
+    const fixture = new Fixture([{ cutAfter: 1 }, {}]);
+    const first = fixture.listen();
+    await settle();
+    fixture.backend.publish(1);
+    await settle();
+    expect(first.state).toBe("waiting");
+    fixture.backend.publish(3);
+    const others = [fixture.listen(), fixture.listen()];
+    await fixture.timing.advance(1000);
+    expect(fixture.open).toBe(2);
+    fixture.backend.publish(1);
+    await settle();
+    expect(sequenceOf(await readAll(first))).toEqual(upTo(5));
+    for (const queue of others) expect(sequenceOf(await readAll(queue))).toEqual([5]);
+    expect(fixture.open).toBe(1);
+    for (const queue of [first, ...others]) queue.close();
+  });
+
   test("all get the resync", async () => {
     const fixture = new Fixture([{ cutAfter: 1 }, { historyFrom: 99 }]);
     const listeners = [fixture.listen(), fixture.listen()];

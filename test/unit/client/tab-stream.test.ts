@@ -192,6 +192,20 @@ describe("tabs", () => {
     expect(tab.detail.transport).toBe("tab");
   });
 
+  test("a tab that starts with the next event gets none that the leader missed", async () => {
+    profile.backend.publish(5);
+    await profile.timing.advance(1000);
+    const [leader, tab] = [profile.open({ eventId: "ev-0" }), profile.open()];
+    await settle();
+    expect(leader.received).toEqual(upTo(5));
+    await profile.timing.advance(10);
+    profile.backend.publish(2);
+    await settle();
+    expect(leader.received).toEqual(upTo(7));
+    expect(tab.received).toEqual([6, 7]);
+    expect(tab.detail.transport).toBe("tab");
+  });
+
   test("a leader that is silent is not waited for", async () => {
     const [leader, tab] = [profile.open(), profile.open()];
     await settle();

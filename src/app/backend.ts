@@ -68,17 +68,20 @@ export function openBackend(config: GatewayConfig, { metrics, log, clock, sample
   const prepare = (next: Config) => {
     const routes = new RouteTable(next.routes);
     const path = new PathPattern(next["backend.session_path"]);
-    const adoptUpstreams = upstreams.prepare(upstreamSettings(next));
+    const prepared = upstreams.prepare(upstreamSettings(next));
     const options = {
       timeoutMs: next["backend.timeout_ms"],
       responseBytesMax: next["backend.response_bytes_max"],
       identityHeaders: identityHeaderNames(next),
     };
-    return () => {
-      adoptUpstreams();
-      commands.adopt(routes, options);
-      sessions.adopt({ path, timeoutMs: next["backend.session_timeout_ms"] });
-      publicAuth.adopt(options);
+    return {
+      ...prepared,
+      commit() {
+        prepared.commit();
+        commands.adopt(routes, options);
+        sessions.adopt({ path, timeoutMs: next["backend.session_timeout_ms"] });
+        publicAuth.adopt(options);
+      },
     };
   };
   return { commands, sessions, publicAuth, prepare, identity, close };

@@ -2,6 +2,7 @@ import type { Config } from "../config/schema.ts";
 import { messageOf } from "../core/cause.ts";
 import type { Clock } from "../core/clock.ts";
 import { formatAddress, type TlsIdentity } from "../core/listen.ts";
+import type { Prepared } from "../core/reload.ts";
 import type { Log } from "../core/telemetry.ts";
 import { type EdgeParts, openEdge } from "../transport/bun/edge.ts";
 import { openGrpcListener } from "../transport/h2/grpc-listener.ts";
@@ -14,7 +15,7 @@ import { setUserTimeout } from "../transport/linux/user-timeout.ts";
 import type { Listener, RenewableListener } from "../transport/listener.ts";
 import { openMuxListener } from "../transport/mux/mux-listener.ts";
 import type { TlsExpiryParts } from "../transport/tls/tls-expiry.ts";
-import { type CheckedTls, readTlsFiles, watchTlsFiles } from "../transport/tls/tls-files.ts";
+import { type CheckedTls, changedTlsFiles, readTlsFiles, watchTlsFiles } from "../transport/tls/tls-files.ts";
 import { isUnlimitedEdge } from "./exposure.ts";
 import { filesForConnections } from "./open-files.ts";
 
@@ -30,8 +31,8 @@ export interface PublicListeners {
   retire(): void;
   /** Lets other processes of this gateway listen on the same ports. Throws if the system does not support this. */
   sharePorts(): void;
-  /** Reads the TLS files. Throws `TlsFilesError` if they cannot be used. Returns the function that applies them. */
-  prepareTls(next: Config): () => void;
+  /** Reads the TLS files. Throws `TlsFilesError` if they cannot be used. */
+  prepareTls(next: Config): Prepared;
   close(): Promise<void>;
 }
 
@@ -91,7 +92,10 @@ export async function openPublicListeners(config: Config, parts: ListenerParts):
     prepareTls(next) {
       const paths = tlsPaths(next);
       const renewed = watch && readIdentity(next, parts.clock);
-      return () => paths && renewed && watch?.adopt(paths, renewed, next["tls.reload_ms"]);
+      return {
+        commit: () => paths && renewed && watch?.adopt(paths, renewed, next["tls.reload_ms"]),
+        changedFiles: changedTlsFiles(watch?.served, renewed?.identity),
+      };
     },
     close: () => open.disposeAsync(),
   };

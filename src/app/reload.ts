@@ -3,26 +3,22 @@ import { ConfigError } from "../config/problem.ts";
 import { mergeReload, type Reload } from "../config/reload.ts";
 import { rowsText } from "../config/row-changes.ts";
 import { ruleViolations } from "../config/rules.ts";
-import { CONFIG_KEYS, type Config, SCHEMA } from "../config/schema.ts";
+import { CONFIG_KEYS, type Config, type ConfigKey, SCHEMA } from "../config/schema.ts";
 import { messageOf } from "../core/cause.ts";
 import type { Clock } from "../core/clock.ts";
-import type { ReloadOutcome } from "../core/reload.ts";
+import type { Prepared, ReloadOutcome } from "../core/reload.ts";
 import type { Log } from "../core/telemetry.ts";
 import type { Hub } from "../hub/hub.ts";
 import type { BatchedLog } from "../observe/log.ts";
 import type { GatewayMetrics } from "../observe/metrics.ts";
 import { hubSettings } from "./options.ts";
 
-/** Applies a prepared configuration, synchronously. It must not throw. */
-export type Commit = () => void;
-
 /** A part of the gateway that uses a new configuration without a restart. */
 export interface ReloadPart {
   /**
-   * Does everything that can fail, and changes nothing. Throws if this part cannot use the configuration. Returns the function
-   * that applies it.
+   * Does everything that can fail, and changes nothing. Throws if this part cannot use the configuration.
    */
-  prepare(next: Config): Commit | Promise<Commit>;
+  prepare(next: Config): Prepared | Promise<Prepared>;
 }
 
 export interface ReloadParts {
@@ -36,12 +32,24 @@ export interface ReloadParts {
 
 /** Applies `log.level`. A log without `setLevel` keeps its level. Tests use such logs. */
 export function logLevel(log: Partial<Pick<BatchedLog, "setLevel">>): ReloadPart {
-  return { prepare: (next) => () => log.setLevel?.(next["log.level"]) };
+  return { prepare: (next) => ({ commit: () => log.setLevel?.(next["log.level"]) }) };
 }
 
 /** Applies the limits of event streams and the limits of replay buffers. */
 export function hubLimits(hub: Pick<Hub, "adopt">): ReloadPart {
-  return { prepare: (next) => () => hub.adopt(hubSettings(next)) };
+  return { prepare: (next) => ({ commit: () => hub.adopt(hubSettings(next)) }) };
+}
+
+/** Lets all parts prepare the configuration. Throws if one of them cannot use it. */
+export async function prepareAll(parts: readonly ReloadPart[], next: Config): Promise<Required<Prepared>> {
+  const all: Prepared[] = [];
+  for (const part of parts) all.push(await part.prepare(next));
+  return {
+    commit() {
+      for (const { commit } of all) commit();
+    },
+    changedFiles: all.flatMap(({ changedFiles = [] }) => changedFiles),
+  };
 }
 
 type Load = () => Config;
@@ -93,11 +101,10 @@ export class Reloading {
       const reload = mergeReload(this.#running, load());
       const problems = ruleViolations(reload.merged);
       if (problems.length > 0) throw new ConfigError(withHint(problems, reload));
-      const commits: Commit[] = [];
-      for (const part of this.#parts.parts) commits.push(await part.prepare(reload.merged));
+      const { commit, changedFiles } = await prepareAll(this.#parts.parts, reload.merged);
       this.#requireNoObstacle();
-      for (const commit of commits) commit();
-      return this.#applied(reload);
+      commit();
+      return this.#applied({ ...reload, changed: withFiles(reload, changedFiles) });
     } catch (error) {
       return this.#refused(error);
     }
@@ -137,6 +144,12 @@ export class Reloading {
     metrics.gauge("sallyport_config_hash", hashOf(this.#running));
     metrics.gauge("sallyport_config_applied_seconds", clock.now() / 1000);
   }
+}
+
+/** Returns the changed settings and the settings whose files have new contents, in the order of the schema. */
+function withFiles({ changed }: Reload, changedFiles: readonly string[]): ConfigKey[] {
+  const all = new Set<string>([...changed, ...changedFiles]);
+  return CONFIG_KEYS.filter((key) => all.has(key));
 }
 
 /**

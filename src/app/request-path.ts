@@ -2,6 +2,7 @@ import type { GatewayConfig } from "../config/rules.ts";
 import type { Config } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";
 import type { HttpEndpoint } from "../core/http-endpoint.ts";
+import type { Prepared } from "../core/reload.ts";
 import type { Revocations } from "../core/revocations.ts";
 import type { Log } from "../core/telemetry.ts";
 import type { KeyRing } from "../crypto/key-ring.ts";
@@ -19,7 +20,6 @@ import type { openBackend } from "./backend.ts";
 import { openPublicListeners, type PublicListeners } from "./listeners.ts";
 import { publicTable } from "./options.ts";
 import type { Readiness } from "./readiness.ts";
-import type { Commit } from "./reload.ts";
 import { createRpcServer } from "./rpc-server.ts";
 import { standardServices } from "./standard-services.ts";
 
@@ -44,7 +44,7 @@ interface RequestPathParts {
 /** The parts through which each request passes: public listeners, RPC layer, pipeline, backend. */
 export interface RequestPath extends Pick<PublicListeners, "edgeUrl" | "grpcUrl" | "bound" | "sharePorts" | "retire"> {
   /** See `ReloadPart.prepare`. Throws `TlsFilesError` if a TLS file cannot be used. */
-  prepare(next: Config): Commit;
+  prepare(next: Config): Prepared;
   /** Refuses new calls, and stops accepting connections. Resolves when all running calls are answered. */
   drain(): Promise<void>;
   close(): Promise<void>;
@@ -92,14 +92,19 @@ export async function openRequestPath(config: GatewayConfig, parts: RequestPathP
     prepare(next) {
       const table = publicTable(next);
       const nextPeers = peerResolver(next);
-      const commits = [admission.prepare(next), listeners.prepareTls(next)];
-      return () => {
-        for (const commit of commits) commit();
-        publicRoutes.adopt(table);
-        peers.adopt(nextPeers);
-        cors.adopt(corsOptions(next));
-        rpc.adopt({ requestBytesMax: next["limits.request_bytes_max"] });
-        pipeline.payloadBytesMax = next["limits.payload_bytes_max"];
+      const adoptBudgets = admission.prepare(next);
+      const tls = listeners.prepareTls(next);
+      return {
+        commit() {
+          adoptBudgets();
+          tls.commit();
+          publicRoutes.adopt(table);
+          peers.adopt(nextPeers);
+          cors.adopt(corsOptions(next));
+          rpc.adopt({ requestBytesMax: next["limits.request_bytes_max"] });
+          pipeline.payloadBytesMax = next["limits.payload_bytes_max"];
+        },
+        changedFiles: tls.changedFiles ?? [],
       };
     },
     async drain() {

@@ -2,9 +2,10 @@ import type { Config } from "../config/schema.ts";
 import { loadSeeds } from "../config/seeds.ts";
 import type { Clock } from "../core/clock.ts";
 import { KEY_SET_AGE_MS_MAX } from "../core/keys.ts";
+import type { Prepared } from "../core/reload.ts";
 import type { Log } from "../core/telemetry.ts";
 import { KeyRing, type KeySeeds } from "../crypto/key-ring.ts";
-import type { Commit, ReloadPart } from "./reload.ts";
+import type { ReloadPart } from "./reload.ts";
 
 /** Interval at which `keys.rotate_at` is compared with the clock, in ms. */
 const CHECK_MS = 1000;
@@ -52,14 +53,26 @@ export class SigningKeys implements ReloadPart {
     };
   }
 
-  prepare(next: Config): Commit {
-    const settings = settingsOf(next, this.#settings.seeds);
+  /** `inline`: the result of `inline` for `next`, if the files have already been read. */
+  prepare(next: Config, inline = next): Prepared {
+    const settings = settingsOf(inline, this.#settings.seeds);
     const ring = this.#ringOf(settings);
-    return () => {
-      this.#settings = settings;
-      this.#use(ring);
-      this.#warnOfEarlyRotation();
+    return {
+      commit: () => {
+        this.#settings = settings;
+        this.#use(ring);
+        this.#warnOfEarlyRotation();
+      },
+      changedFiles: this.#changedFiles(next, settings.seeds),
     };
+  }
+
+  /** Returns the settings of `next` that name a file with another key than the key in use. */
+  #changedFiles(next: Config, seeds: KeySeeds): readonly string[] {
+    return (["current", "next", "previous"] as const)
+      .filter((role) => !Bun.deepEquals(seeds[role], this.#settings.seeds[role]))
+      .map((role) => `keys.${role}_file` as const)
+      .filter((setting) => next[setting] !== undefined);
   }
 
   /** Rotates the keys if `keys.rotate_at` has passed. */

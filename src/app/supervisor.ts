@@ -157,13 +157,16 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Repla
     async prepare(next) {
       const id = ++lastReload;
       const inline = signing.inline(next);
-      const adoptKeys = signing.prepare(inline);
+      const keys = signing.prepare(next, inline);
       const problems = await pool.prepare(id, inline);
       if (problems.length > 0) throw new ConfigError(problems);
-      return () => {
-        adoptKeys();
-        current = inline;
-        pool.broadcast({ type: "commit", id, config: inline });
+      return {
+        commit() {
+          keys.commit();
+          current = inline;
+          pool.broadcast({ type: "commit", id, config: inline });
+        },
+        changedFiles: keys.changedFiles ?? [],
       };
     },
   };

@@ -1,9 +1,10 @@
 import type { Identity } from "../backend/upstreams/credentials.ts";
 import type { Config } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";
-import type { CheckedTls } from "../transport/tls/tls-files.ts";
+import type { Prepared } from "../core/reload.ts";
+import { type CheckedTls, changedTlsFiles } from "../transport/tls/tls-files.ts";
 import { readIdentity } from "./listeners.ts";
-import type { Commit, ReloadPart } from "./reload.ts";
+import type { ReloadPart } from "./reload.ts";
 
 /** The last good contents of the files that a worker reads. The supervisor sends them in the start message. */
 export interface WorkerFiles {
@@ -34,13 +35,16 @@ export class TlsCopy implements ReloadPart {
     return this.#current;
   }
 
-  prepare(next: Config): Commit {
+  prepare(next: Config): Prepared {
     const current = readIdentity(next, this.#clock);
-    return () => {
-      this.stop();
-      this.#config = next;
-      this.#current = current;
-      this.#timer = this.#watch();
+    return {
+      commit: () => {
+        this.stop();
+        this.#config = next;
+        this.#current = current;
+        this.#timer = this.#watch();
+      },
+      changedFiles: changedTlsFiles(this.#current?.identity, current?.identity),
     };
   }
 

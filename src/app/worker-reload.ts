@@ -1,6 +1,6 @@
 import type { Config } from "../config/schema.ts";
 import { messageOf } from "../core/cause.ts";
-import type { Commit, ReloadPart } from "./reload.ts";
+import { prepareAll, type ReloadPart } from "./reload.ts";
 
 export interface WorkerReloadParts {
   /** Tells the supervisor whether this worker can use the configuration. */
@@ -14,7 +14,7 @@ export class WorkerReload {
   readonly #own: WorkerReloadParts;
   /** The parts that use the configuration; `undefined` until the worker has started. */
   #parts: readonly ReloadPart[] | undefined;
-  #prepared: { readonly id: number; readonly commit: Commit } | undefined;
+  #prepared: { readonly id: number; readonly commit: () => void } | undefined;
   /** The work for messages that arrived before `start`. */
   readonly #early: (() => Promise<void>)[] = [];
   #last = Promise.resolve();
@@ -58,11 +58,7 @@ export class WorkerReload {
     else this.#last = this.#last.then(work);
   }
 
-  async #commitOf(config: Config): Promise<Commit> {
-    const commits: Commit[] = [];
-    for (const part of this.#parts ?? []) commits.push(await part.prepare(config));
-    return () => {
-      for (const commit of commits) commit();
-    };
+  async #commitOf(config: Config): Promise<() => void> {
+    return (await prepareAll(this.#parts ?? [], config)).commit;
   }
 }

@@ -222,7 +222,7 @@ class Worker {
   }
 
   readonly #streamLimits: ReloadPart = {
-    prepare: (next) => () => this.#streams.adopt(hubSettings(next).outbox),
+    prepare: (next) => ({ commit: () => this.#streams.adopt(hubSettings(next).outbox) }),
   };
 
   /** Ends this worker. The supervisor then starts a new one, with the current configuration. */

@@ -6,7 +6,7 @@ import { CONFIG_KEYS, type Config, type ConfigKey } from "./schema.ts";
 export interface Reload {
   /** The running configuration, with the reloadable settings taken from the new configuration. */
   readonly merged: Config;
-  /** The settings that the reload changes. */
+  /** The settings that the reload changes. The contents of TLS files, key files and token files are not compared. */
   readonly changed: readonly ConfigKey[];
   /** The changed rows of each changed table. */
   readonly rows: Readonly<Record<string, ChangedRows>>;

@@ -33,9 +33,11 @@ function compare(before: Named, after: Named): ChangedRows | undefined {
   return isSame ? undefined : { added, removed, changed };
 }
 
+/** A change of a schema's content is a change of the field `schema`. */
 function changedFields(before: Row, after: Row): string[] {
-  const fields = new Set([...Object.keys(before), ...Object.keys(after)]);
-  return [...fields].filter((field) => !Bun.deepEquals(before[field], after[field]));
+  const fields = [...new Set([...Object.keys(before), ...Object.keys(after)])];
+  const changed = fields.filter((field) => !Bun.deepEquals(before[field], after[field]));
+  return [...new Set(changed.map((field) => (field === "schema_document" ? "schema" : field)))];
 }
 
 /** Returns the changes as a short text for the log, such as `+chat.send -chat.drop ~chat.read(path,timeout_ms)`. */

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { createSecureContext } from "node:tls";
 import { messageOf } from "../../core/cause.ts";
 import { pathShown, whyUnreadable } from "../../core/file-problem.ts";
+import type { Prepared } from "../../core/reload.ts";
 import { TlsFilesError } from "../../core/start-error.ts";
 import type { Log } from "../../core/telemetry.ts";
 import type { CredentialSettings, NamedFile } from "./settings.ts";
@@ -49,16 +50,31 @@ export class Credentials {
   }
 
   /**
-   * Reads the files that the new settings name. Throws `TlsFilesError` if a file cannot be read or used. Returns a function that
-   * puts the new settings and credentials into use.
+   * Reads the files that the new settings name. Throws `TlsFilesError` if a file cannot be read or used. The commit puts the
+   * new settings and credentials into use.
    */
-  prepare(settings: CredentialSettings): () => void {
+  prepare(settings: CredentialSettings): Prepared {
     const next = readIdentity(settings);
-    return () => {
-      this.#settings = settings;
-      this.#replace(next);
-      this.#watch();
+    return {
+      commit: () => {
+        this.#settings = settings;
+        this.#replace(next);
+        this.#watch();
+      },
+      changedFiles: this.#changedFiles(settings, next),
     };
+  }
+
+  /** Returns the settings that name a file with another content than the content in use. */
+  #changedFiles({ ca, certificate, key, tokenFile }: CredentialSettings, { tls, token }: Identity): readonly string[] {
+    const before = this.#current;
+    const changed = [
+      ...(tls.ca === before.tls.ca ? [] : [ca]),
+      ...(tls.cert === before.tls.cert ? [] : [certificate]),
+      ...(tls.key === before.tls.key ? [] : [key]),
+      ...(token === before.token ? [] : [tokenFile]),
+    ];
+    return changed.filter(({ path }) => path !== undefined).map(({ setting }) => setting);
   }
 
   /** Reads the files again. If they cannot be used, logs the cause and keeps the current credentials. */

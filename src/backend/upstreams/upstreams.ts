@@ -1,4 +1,5 @@
 import type { Clock } from "../../core/clock.ts";
+import type { Prepared } from "../../core/reload.ts";
 import type { Log, Metrics } from "../../core/telemetry.ts";
 import { Credentials, type Identity } from "./credentials.ts";
 import type { PoolName, UpstreamRow, UpstreamSettings } from "./settings.ts";
@@ -56,18 +57,21 @@ export class Upstreams {
 
   /** Applies new settings; see `prepare`. If `prepare` throws `TlsFilesError`, nothing changes. */
   adopt(settings: UpstreamSettings): void {
-    this.prepare(settings)();
+    this.prepare(settings).commit();
   }
 
   /**
-   * Throws `TlsFilesError` if a file of the credentials cannot be read or used. Returns a function that applies the settings.
+   * Throws `TlsFilesError` if a file of the credentials cannot be read or used. The commit applies the settings.
    * Running calls continue. Addresses that are also in the new settings keep their connections, ejections and failure counts.
    */
-  prepare(settings: UpstreamSettings): () => void {
-    const adoptCredentials = this.#credentials.prepare(settings.credentials);
-    return () => {
-      adoptCredentials();
-      this.#use(settings);
+  prepare(settings: UpstreamSettings): Prepared {
+    const credentials = this.#credentials.prepare(settings.credentials);
+    return {
+      ...credentials,
+      commit: () => {
+        credentials.commit();
+        this.#use(settings);
+      },
     };
   }
 

@@ -62,6 +62,9 @@ export function watchTlsFiles(paths: TlsPaths, current: CheckedTls, parts: Watch
   const start = (intervalMs: number) => setInterval(() => watch.check(), intervalMs).unref();
   let timer = start(parts.intervalMs);
   return {
+    get served() {
+      return watch.served;
+    },
     adopt(next, checked, intervalMs) {
       clearInterval(timer);
       watch.use(next, checked);
@@ -72,6 +75,8 @@ export function watchTlsFiles(paths: TlsPaths, current: CheckedTls, parts: Watch
 }
 
 export interface TlsFilesWatch {
+  /** The identity in use. */
+  readonly served: TlsIdentity;
   /** Uses the identity `checked`, which was read from `paths`. From now on, reads the files of `paths` every `intervalMs`. */
   adopt(paths: TlsPaths, checked: CheckedTls, intervalMs: number): void;
   stop(): void;
@@ -90,6 +95,10 @@ class TlsWatch {
     this.#expiry = new TlsExpiryWatch(parts);
     this.#served = current;
     this.#expiry.check(current.expiries);
+  }
+
+  get served(): TlsIdentity {
+    return this.#served.identity;
   }
 
   use(paths: TlsPaths, checked: CheckedTls): void {
@@ -130,7 +139,18 @@ class TlsWatch {
 }
 
 function isSame(a: TlsIdentity, b: TlsIdentity): boolean {
-  return a.certificate === b.certificate && a.privateKey === b.privateKey && a.clientAuthority === b.clientAuthority;
+  return changedTlsFiles(a, b).length === 0;
+}
+
+const SETTINGS = [
+  ["certificate", "tls.certificate_file"],
+  ["privateKey", "tls.key_file"],
+  ["clientAuthority", "tls.client_ca_file"],
+] as const;
+
+/** Returns the settings that name a file with a different content in `after`. `undefined` means that TLS is off. */
+export function changedTlsFiles(before: TlsIdentity | undefined, after: TlsIdentity | undefined): readonly string[] {
+  return SETTINGS.filter(([part]) => before?.[part] !== after?.[part]).map(([, setting]) => setting);
 }
 
 /** An error shows the absolute path, because a relative path depends on the working directory of the process. */

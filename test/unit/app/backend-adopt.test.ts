@@ -41,7 +41,7 @@ test("a new configuration applies to the next commands as a whole, or not at all
     expect(servers.map(({ calls }) => calls)).toEqual([2, 0]);
 
     const rows = [{ name: "second", url: second?.url ?? "" }];
-    const commit = backend.prepare(configOf({ upstreams: rows, "backend.timeout_ms": 500, "backend.token": "t0ken" }));
+    const { commit } = backend.prepare(configOf({ upstreams: rows, "backend.timeout_ms": 500, "backend.token": "t0ken" }));
     expect(await execute()).toBe("ok");
     expect(servers.map(({ calls }) => calls)).toEqual([3, 0]);
     commit();

@@ -20,7 +20,7 @@ function open(parts: (record: (what: string) => void) => readonly ReloadPart[] =
   const own: ReloadPart = {
     prepare(next) {
       record(`prepare ${next["budgets.ip.rate"]}`);
-      return () => record(`commit ${next["budgets.ip.rate"]}`);
+      return { commit: () => record(`commit ${next["budgets.ip.rate"]}`) };
     },
   };
   const reloading = new Reloading(load(), {
@@ -72,13 +72,15 @@ describe("reloading", () => {
         async prepare() {
           await Promise.resolve();
           record("second prepared");
-          return () => {
-            queueMicrotask(() => record("a later turn"));
-            record("second committed");
+          return {
+            commit() {
+              queueMicrotask(() => record("a later turn"));
+              record("second committed");
+            },
           };
         },
       },
-      { prepare: () => () => record("third committed") },
+      { prepare: () => ({ commit: () => record("third committed") }) },
     ]);
     await reloading.reload(() => load({ "budgets.ip.rate": 8 }));
     expect(events.slice(0, 5)).toEqual(["prepare 8", "second prepared", "commit 8", "second committed", "third committed"]);
@@ -108,7 +110,7 @@ describe("reloading", () => {
       {
         async prepare() {
           block("an upgrade is running");
-          return () => {};
+          return { commit() {} };
         },
       },
     ]);
@@ -120,7 +122,7 @@ describe("reloading", () => {
 
   test("requests during a reload share the next one, which reads the configuration later", async () => {
     const held = Promise.withResolvers<void>();
-    const { reloading, events } = open(() => [{ prepare: () => held.promise.then(() => () => {}) }]);
+    const { reloading, events } = open(() => [{ prepare: () => held.promise.then(() => ({ commit() {} })) }]);
     let rate = 1;
     const next = () => load({ "budgets.ip.rate": rate });
     const first = reloading.reload(next);

@@ -52,20 +52,20 @@ test("a reload after the rotation keeps the key that signs, and withdraws a key 
   const { keys, clock, lines, published } = open(ROTATING);
   clock.advance(600_000);
   keys.check();
-  keys.prepare(load({ "keys.current": seed(2), "keys.previous": seed(1) }))();
+  keys.prepare(load({ "keys.current": seed(2), "keys.previous": seed(1) })).commit();
   expect([keys.ring.keyId, published()]).toEqual([idOf(2), [idOf(1), idOf(2)].sort()]);
-  keys.prepare(load({ "keys.current": seed(2) }))();
+  keys.prepare(load({ "keys.current": seed(2) })).commit();
   expect(published()).toEqual([idOf(2)]);
   expect(lines).toEqual(["signing key changed"]);
 });
 
 test("a reload rotates without keys.rotate_at; a key that clients cannot know yet is logged as a warning", () => {
   const { keys, clock, lines } = open({ "keys.current": seed(1) });
-  keys.prepare(load({ "keys.current": seed(1), "keys.next": seed(2) }))();
+  keys.prepare(load({ "keys.current": seed(1), "keys.next": seed(2) })).commit();
   clock.advance(300_000);
-  keys.prepare(load({ "keys.current": seed(2), "keys.previous": seed(1) }))();
+  keys.prepare(load({ "keys.current": seed(2), "keys.previous": seed(1) })).commit();
   expect(lines).toEqual(["signing key changed"]);
-  keys.prepare(load({ "keys.current": seed(3), "keys.previous": seed(2) }))();
+  keys.prepare(load({ "keys.current": seed(3), "keys.previous": seed(2) })).commit();
   expect(lines).toEqual(["signing key changed", "signing key changed", "signing key not published for long enough"]);
 });
 
@@ -74,14 +74,14 @@ test("a reload warns of a keys.rotate_at before clients can know the next key", 
   const WARNING = "signing key rotation too early";
   const current = { "keys.current": seed(1) };
   const { keys, clock, lines } = open(current);
-  keys.prepare(load({ ...current, "keys.next": seed(2), ...rotateIn(300_000) }))();
+  keys.prepare(load({ ...current, "keys.next": seed(2), ...rotateIn(300_000) })).commit();
   expect(lines).toEqual([]);
-  keys.prepare(load({ ...current, "keys.next": seed(3), ...rotateIn(299_999) }))();
+  keys.prepare(load({ ...current, "keys.next": seed(3), ...rotateIn(299_999) })).commit();
   expect(lines).toEqual([WARNING]);
   clock.advance(200_000);
-  keys.prepare(load({ ...current, "keys.next": seed(3), ...rotateIn(300_000) }))();
+  keys.prepare(load({ ...current, "keys.next": seed(3), ...rotateIn(300_000) })).commit();
   expect(lines).toEqual([WARNING]);
-  keys.prepare(load({ ...current, "keys.next": seed(4), ...rotateIn(300_000) }))();
+  keys.prepare(load({ ...current, "keys.next": seed(4), ...rotateIn(300_000) })).commit();
   expect(lines).toEqual([WARNING, WARNING]);
 });
 
@@ -98,7 +98,7 @@ test("preparing changes nothing, and a bad key is refused", () => {
 test("without a configured key, a reload keeps the random one, and workers get it", () => {
   const { keys } = open({});
   const before = keys.ring.keyId;
-  keys.prepare(load({}))();
+  keys.prepare(load({})).commit();
   expect(keys.ring.keyId).toBe(before);
   const worker = new SigningKeys(keys.inline(load({})), { clock: new ManualClock() });
   worker.stop();

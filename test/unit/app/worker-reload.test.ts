@@ -17,7 +17,7 @@ function open() {
     async prepare(next) {
       const rate = next["budgets.ip.rate"];
       if (rate === 13) throw new Error("no file");
-      return () => void events.push(`commit ${rate}`);
+      return { commit: () => void events.push(`commit ${rate}`) };
     },
   };
   return { events, reload, start: () => reload.start([part]) };

@@ -57,6 +57,8 @@ function writableFolders(config: Config): Finding[] {
     try {
       if (!statSync(folder).isDirectory()) return [error(setting, `${pathShown(folder)} is not a folder; correct the path`)];
       accessSync(folder, constants.W_OK | constants.X_OK);
+      if (statSync(path, { throwIfNoEntry: false })?.isFile() === false)
+        return [error(setting, `${pathShown(path)} exists and is not a file; correct the path`)];
       return [ok(setting, `${pathShown(folder)} is writable`)];
     } catch (cause) {
       return [

@@ -316,6 +316,12 @@ test("files that the gateway writes need a folder that exists, and the shared fi
   expect(of("stores.shared_file")[0]).toMatch(/^error .* MiB are needed, and 0 MiB are free in its folder; make room/);
 });
 
+test("a file to be written that is a folder is an error", async () => {
+  const { of } = await probe({ "history.checkpoint_file": "/usr/lib", "stores.shared_file": "/dev/null" });
+  for (const setting of ["history.checkpoint_file", "stores.shared_file"])
+    expect(of(setting)).toContainEqual(expect.stringMatching(/^error .* exists and is not a file; correct the path$/));
+});
+
 test("few file descriptors cause a warning", async () => {
   const { out } = await runProbe({}, "ulimit -n 1024; ");
   expect(out).toContain("warning  connections.total_max: only 1024 file descriptors (RLIMIT_NOFILE); raise it by ulimit -n");

@@ -11,7 +11,7 @@ export const PUSH_SETTINGS = {
   "push.source": setting(
     choice("feed", "http", "redis"),
     "feed",
-    "Source of events and revocations. `feed`: the gateway opens a gRPC stream to the backend at `push.url`. `http`: the backend sends HTTP requests to the private listener at `push.listen`. `redis`: the gateway reads the Redis Stream `push.redis.stream`. With `redis`, the backend can add entries to the Redis Stream directly. The backend can also send HTTP requests to the private listener of one gateway, which then adds the entries. With several gateways, use `feed` or `redis`, because with `http` a request reaches only one gateway. In `sallyport dev` and `sallyport demo`, the source is always `feed`.",
+    "Source of events and revocations. `feed`: the gateway opens a gRPC stream to the backend at `push.url`. `http`: the backend sends HTTP requests to the private listener at `push.listen`. `redis`: the gateway reads the Redis Stream `push.redis.stream`. With `redis`, the backend can add entries to the Redis Stream directly. The backend can also send HTTP requests to the private listener of one gateway, which then adds the entries. With several gateways, use `feed` or `redis`, because with `http` a request reaches only one gateway. A gateway with `http` cannot be upgraded in place. In `sallyport dev` and `sallyport demo`, the source is always `feed`.",
   ),
   "push.listen": setting(
     listen,

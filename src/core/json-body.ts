@@ -16,10 +16,15 @@ export function isJsonType(contentType: string | null): contentType is string {
   return type !== undefined && JSON_ESSENCE.test(type.essence) && isUtf8(type);
 }
 
+/** Decodes UTF-8. Throws a TypeError if the bytes are not UTF-8. */
+export function decodeUtf8(bytes: Uint8Array): string {
+  return utf8.decode(bytes);
+}
+
 /** Decodes UTF-8. Returns `undefined` if the bytes are not UTF-8. */
 export function utf8Text(bytes: Uint8Array): string | undefined {
   try {
-    return utf8.decode(bytes);
+    return decodeUtf8(bytes);
   } catch {
     return undefined;
   }

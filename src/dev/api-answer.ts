@@ -1,5 +1,5 @@
 import { describeCause } from "../core/cause.ts";
-import { isJsonObject } from "../core/json-body.ts";
+import { isJsonObject, parseJson } from "../core/json-body.ts";
 import { isJsonContent } from "../core/media-type.ts";
 import { ForeignPageError } from "../core/page-guard.ts";
 import type { Log } from "../core/telemetry.ts";
@@ -48,16 +48,9 @@ async function readJson({ headers, readText }: ApiRequest): Promise<JsonObject> 
     throw new ApiError(413, "body_too_large", `the body is incomplete or larger than ${REST_BODY_BYTES_MAX} bytes`);
   });
   const body = parseJson(text);
+  if (body === undefined) throw badRequest("the body is not JSON");
   if (!isJsonObject(body)) throw badRequest("the body must be a JSON object");
   return body;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw badRequest("the body is not JSON");
-  }
 }
 
 function methodNotAllowed(allowed: readonly string[], log: Log): Response {

@@ -1,5 +1,5 @@
 import { isEventId } from "../core/grammar.ts";
-import { isJsonObject } from "../core/json-body.ts";
+import { decodeUtf8, isJsonObject } from "../core/json-body.ts";
 import { JsonTextError, scanJson } from "../core/json-text.ts";
 import { FETCH_EVENTS_DEFAULT, FETCH_EVENTS_MAX, FETCH_WAIT_MS_MAX } from "../core/limits.ts";
 import { payloadInvalid } from "../core/refusal.ts";
@@ -37,8 +37,6 @@ export function readFetchPayload(bytes: Uint8Array): FetchPayload {
 
 type PayloadObject = Readonly<Record<string, unknown>>;
 
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
 /** Decodes a payload. It must be empty, or a JSON object with only members of `names`. Otherwise, throws PAYLOAD_INVALID. */
 function readObject(bytes: Uint8Array, names: readonly string[]): PayloadObject {
   if (bytes.byteLength === 0) return {};
@@ -51,7 +49,7 @@ function readObject(bytes: Uint8Array, names: readonly string[]): PayloadObject 
 
 function parseJson(bytes: Uint8Array): unknown {
   try {
-    const text = utf8.decode(bytes);
+    const text = decodeUtf8(bytes);
     scanJson(text);
     return JSON.parse(text);
   } catch (cause) {

@@ -11,6 +11,7 @@ interface BodyBounds {
   readonly bodyTokensMax: number;
 }
 
+/** Unlike `decodeUtf8`, removes a byte order mark, as the RPC layer does. */
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /** Reads the JSON body of a call. Throws RestError. */

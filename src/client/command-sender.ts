@@ -5,7 +5,7 @@ import type { FirstAttempts } from "./first-attempts.ts";
 import { cannotHaveBeenAdmitted } from "./gateway-clock.ts";
 import type { ExecuteOptions } from "./options.ts";
 import type { RequestSigner } from "./request-signer.ts";
-import { delayAfter, isWorthRetrying, type RetryOptions, type RetryPolicy, retryPolicy, sleep } from "./retry.ts";
+import { delayAfter, isWorthRetrying, type RetryOptions, type RetryPolicy, retryBackoff, retryPolicy, sleep } from "./retry.ts";
 import type { SignedCalls } from "./signed-calls.ts";
 import type { CommandResult } from "./verify.ts";
 
@@ -72,6 +72,7 @@ export class CommandSender {
     const { signer, events } = this.#parts;
     const { timeoutMs = RETRIED_TIMEOUT_MS, signal } = options;
     const elapsedMs = signer.clock.stopwatch();
+    const backoff = retryBackoff(policy, signer.fillRandom);
     for (let attempt = 1; ; attempt++) {
       try {
         const leftMs = Math.max(1, timeoutMs - elapsedMs());
@@ -79,7 +80,7 @@ export class CommandSender {
       } catch (error) {
         const isClockSet = (await events.serverTimeAfter(error, options.headers)) !== undefined;
         if (attempt >= policy.attemptsMax || !(isClockSet || isWorthRetrying(error, signal))) throw error;
-        const delayMs = delayAfter(attempt, error, policy, signer.fillRandom);
+        const delayMs = delayAfter(error, backoff);
         if (elapsedMs() + delayMs >= Math.min(timeoutMs, policy.keepAnswerMs)) throw error;
         await sleep(delayMs, signal);
         if (signal?.aborted) throw new GatewayError(new ConnectError("the call was aborted", Code.Canceled));

@@ -1,3 +1,4 @@
+import { Backoff } from "../core/backoff.ts";
 import type { StreamTiming } from "./stream-timing.ts";
 
 /** Default upper limit of the first delay, in ms. */
@@ -13,28 +14,22 @@ const DELAY_MS_MIN = 50;
 const RETRY_AFTER_MS_MAX = 60_000;
 
 /**
- * Exponential back-off with full jitter: each delay is uniform below a ceiling that doubles up to 30 s.
+ * The delays between the streams of a subscription: the back-off, up to 30 s.
  *
  * A delay that the gateway asks for (`RetryInfo`) is a minimum. The back-off is added to it, so that the clients of one gateway
  * do not return at the same time.
  */
 export class ReconnectDelay {
-  readonly #timing: Pick<StreamTiming, "random">;
-  readonly #firstMsMax: number;
-  #ceilingMs: number;
+  readonly #backoff: Backoff;
 
   constructor(timing: Pick<StreamTiming, "random">, firstMsMax = FIRST_MS_MAX) {
-    this.#timing = timing;
-    this.#firstMsMax = firstMsMax;
-    this.#ceilingMs = firstMsMax;
+    this.#backoff = new Backoff({ minMs: firstMsMax, maxMs: DELAY_MS_MAX, random: () => timing.random() });
   }
 
   /** Returns the next delay, in ms. `retryAfterMs`: the delay that the gateway asked for, if any. */
   nextMs(retryAfterMs = 0): number {
-    const jitterMs = this.#timing.random() * this.#ceilingMs;
-    this.#ceilingMs = Math.min(this.#ceilingMs * 2, DELAY_MS_MAX);
     const askedMs = Number.isFinite(retryAfterMs) ? Math.min(Math.max(retryAfterMs, 0), RETRY_AFTER_MS_MAX) : 0;
-    return Math.max(askedMs + jitterMs, DELAY_MS_MIN);
+    return Math.max(askedMs + this.#backoff.nextMs(), DELAY_MS_MIN);
   }
 
   /**
@@ -42,6 +37,6 @@ export class ReconnectDelay {
    * delays.
    */
   reset(): void {
-    this.#ceilingMs = this.#firstMsMax;
+    this.#backoff.reset();
   }
 }

@@ -1,4 +1,5 @@
-import { type FillRandom, systemRandom } from "./bytes.ts";
+import { Backoff } from "../core/backoff.ts";
+import type { FillRandom } from "./bytes.ts";
 import { SallyportError } from "./errors.ts";
 import { RestError } from "./rest.ts";
 import { timerMs } from "./timer-ms.ts";
@@ -51,18 +52,20 @@ export function isWorthRetrying(error: unknown, signal: AbortSignal | undefined)
   return error.retryable || error instanceof RestError || error.reason === "REQUEST_REPLAYED" || error.code === "canceled";
 }
 
-/** Returns the delay after a failed attempt, in ms: the delay that the gateway asked for, plus a random delay (full jitter). */
-export function delayAfter(
-  attempt: number,
-  error: unknown,
-  { delayMinMs, delayMaxMs }: RetryPolicy,
-  fillRandom: FillRandom = systemRandom,
-): number {
-  const word = new Uint32Array(1);
-  fillRandom(new Uint8Array(word.buffer));
-  const jitterMs = ((word[0] ?? 0) / 2 ** 32) * Math.min(delayMaxMs, delayMinMs * 2 ** (attempt - 1));
+/** Creates the back-off between the attempts of one call. */
+export function retryBackoff({ delayMinMs, delayMaxMs }: RetryPolicy, fillRandom: FillRandom): Backoff {
+  const random = () => {
+    const word = new Uint32Array(1);
+    fillRandom(new Uint8Array(word.buffer));
+    return (word[0] ?? 0) / 2 ** 32;
+  };
+  return new Backoff({ minMs: Math.min(delayMinMs, delayMaxMs), maxMs: delayMaxMs, random });
+}
+
+/** Returns the delay after a failed attempt, in ms: the delay that the gateway asked for, plus the back-off. */
+export function delayAfter(error: unknown, backoff: Backoff): number {
   const askedMs = error instanceof SallyportError ? (error.retryAfterMs ?? 0) : 0;
-  return askedMs + jitterMs;
+  return askedMs + backoff.nextMs();
 }
 
 /** Waits. Ends early if the signal aborts. */

@@ -2,7 +2,7 @@ import { join } from "node:path";
 
 /** Files of this repository that a bundle of the client may contain. */
 const OWN =
-  /(?:^|\/)(?:src|dist)\/(?:client\/[\w-]+|core\/(?:grammar|reasons)|crypto\/signing-input|gen\/sallyport\/v1\/gateway_pb)\.(?:ts|js)$/;
+  /(?:^|\/)(?:src|dist)\/(?:client\/[\w-]+|core\/(?:backoff|grammar|reasons)|crypto\/signing-input|gen\/sallyport\/v1\/gateway_pb)\.(?:ts|js)$/;
 /** Packages that a bundle of the client may contain, in their places in node_modules. */
 const PACKAGES = /node_modules\/(?:@bufbuild\/protobuf|@connectrpc\/connect|@noble\/(?:ed25519|hashes))\//;
 

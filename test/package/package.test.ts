@@ -43,6 +43,7 @@ describe("the package", () => {
     expect(paths).toEqual([...expected, "LICENSE", "README.md", "package.json"].sort());
     const shared = modules.filter((path) => !path.startsWith("dist/client/"));
     expect(shared).toEqual([
+      "dist/core/backoff",
       "dist/core/grammar",
       "dist/core/reasons",
       "dist/crypto/signing-input",

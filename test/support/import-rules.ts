@@ -39,7 +39,10 @@ export const IMPORT_RULES: Readonly<Record<string, ImportRule>> = {
   openapi: { is: "routes and payload schemas from an OpenAPI document", mayImport: ["config", "core", "schema"] },
   workers: { is: "several processes on one port", mayImport: ["core", "hub", "observe"] },
   upgrade: { is: "one process replaces another: messages, kept answers", mayImport: ["core", "workers"] },
-  client: { is: "the client", mayImport: ["gen", "crypto/signing-input.ts", "core/grammar.ts", "core/reasons.ts"] },
+  client: {
+    is: "the client",
+    mayImport: ["gen", "crypto/signing-input.ts", "core/backoff.ts", "core/grammar.ts", "core/reasons.ts"],
+  },
   dev: { is: "the embedded backend, the playground", mayImport: ["core", "gen", "client/index.ts"] },
   app: {
     is: "the composition root",

@@ -5,7 +5,7 @@ import { GatewayError, reasonOf, UntrustedResponseError } from "../../../src/cli
 import { GatewayKeys } from "../../../src/client/gateway-keys.ts";
 import type { ExecuteOptions } from "../../../src/client/options.ts";
 import type { Fetch } from "../../../src/client/rest.ts";
-import { delayAfter, retryPolicy } from "../../../src/client/retry.ts";
+import { delayAfter, retryBackoff, retryPolicy } from "../../../src/client/retry.ts";
 import type { ExecuteCommandRequest, ExecuteCommandResponse } from "../../../src/gen/sallyport/v1/gateway_pb.ts";
 import { envelopeOf, type FakeHandlers, NOW_MS, refusal, respond, serveKeys, serverTime } from "./fake-gateway.ts";
 import { clientOf, FOREIGN, failureOf, RING } from "./test-client.ts";
@@ -190,8 +190,11 @@ test("a command is sent once without a key, with the caller's request id, and if
 
 describe("the delay", () => {
   const policy = retryPolicy({ delayMinMs: 100, delayMaxMs: 1000 }, undefined);
-  const at = (attempt: number, byte: number, error: unknown = lost()) =>
-    delayAfter(attempt, error, policy, (bytes) => bytes.fill(byte));
+  const at = (attempt: number, byte: number, error: unknown = lost()) => {
+    const backoff = retryBackoff(policy, (bytes) => bytes.fill(byte));
+    for (let failed = 1; failed < attempt; failed++) delayAfter(error, backoff);
+    return delayAfter(error, backoff);
+  };
 
   test("is random below a limit that doubles with each attempt", () => {
     expect([1, 2, 3, 4, 5, 60].map((attempt) => Math.round(at(attempt, 255)))).toEqual([100, 200, 400, 800, 1000, 1000]);

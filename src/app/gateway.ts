@@ -27,6 +27,7 @@ import { Readiness } from "./readiness.ts";
 import { hubLimits, logLevel, Reloading } from "./reload.ts";
 import { openRequestPath } from "./request-path.ts";
 import { warnOfOpenFiles } from "./secret-files.ts";
+import { warnOfShortAnswers } from "./short-answers.ts";
 import { SigningKeys } from "./signing-keys.ts";
 import { limitDnsCache, loggedRevoke } from "./start-parts.ts";
 import { Stop, type StopParts } from "./stop.ts";
@@ -125,6 +126,7 @@ export async function startGateway(options: GatewayOptions): Promise<Replaceable
   const stop = new Stop();
   limitDnsCache(log);
   warnOfOpenFiles(config, options.secretConfigFile, log);
+  warnOfShortAnswers(config, log);
   const revocations = new Revocations({ clock, graceMs: config["push.grace_ms"] });
   const revokeLogged = loggedRevoke(revocations, log);
   const readiness = new Readiness();

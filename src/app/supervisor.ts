@@ -23,6 +23,7 @@ import { publishUrl } from "./private-listener.ts";
 import { Readiness } from "./readiness.ts";
 import { hubLimits, logLevel, Reloading, type ReloadPart } from "./reload.ts";
 import { warnOfOpenFiles } from "./secret-files.ts";
+import { warnOfShortAnswers } from "./short-answers.ts";
 import { SigningKeys } from "./signing-keys.ts";
 import { limitDnsCache, loggedRevoke } from "./start-parts.ts";
 import { Stop, type StopParts } from "./stop.ts";
@@ -59,6 +60,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Repla
   const stop = new Stop();
   limitDnsCache(log);
   warnOfOpenFiles(config, options.secretConfigFile, log);
+  warnOfShortAnswers(config, log);
   const revocations = new Revocations({ clock, graceMs: config["push.grace_ms"] });
   const revokeLogged = loggedRevoke(revocations, log);
   const readiness = new Readiness();

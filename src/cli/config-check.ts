@@ -1,6 +1,7 @@
 import { openListeners } from "../app/exposure.ts";
 import { runProbes } from "../app/probe/run.ts";
 import { openSecretFiles } from "../app/secret-files.ts";
+import { shortAnswers } from "../app/short-answers.ts";
 import { startProblems } from "../app/start-checks.ts";
 import { type Resolution, resolveConfig } from "../config/load.ts";
 import { unboundedTwins } from "../config/route-conflicts.ts";
@@ -12,6 +13,7 @@ import { originOf, type RawSetting } from "../config/source.ts";
 import type { Environment } from "../config/source-environment.ts";
 import { systemClock } from "../core/clock.ts";
 import { KEY_SET_AGE_MS_MAX } from "../core/keys.ts";
+import { KEEP_ANSWER_MS_ADVISED } from "../core/limits.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import type { Output } from "./output/output.ts";
 import { printable } from "./output/printable.ts";
@@ -81,6 +83,10 @@ function warningsOf({ config, settings, secretConfigFile }: CheckedConfig): read
     ...unboundedTwins(config.routes).map(
       ({ index, messageType, bounded, missing }) =>
         `routes[${index}]${placeOf(settings.get("routes"), index)}: ${messageType} makes the same calls as ${bounded}, but without its ${missing.join(" and ")}; set the same in both, unless clients may avoid it`,
+    ),
+    ...shortAnswers(config).map(
+      ({ index, messageType, keepAnswerMs }) =>
+        `routes[${index}]${placeOf(settings.get("routes"), index)}: ${messageType} has keep_answer_ms ${keepAnswerMs}, but the client package repeats a command for up to ${KEEP_ANSWER_MS_ADVISED} ms, and a later repeat runs it again; set at least that, or keepAnswerMs of the clients`,
     ),
     ...(rotationMs === undefined
       ? []

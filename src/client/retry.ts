@@ -19,7 +19,8 @@ export interface RetryOptions {
   readonly delayMaxMs?: number | undefined;
   /**
    * The `keep_answer_ms` of the route. Retries start only within this time from the start of the call. After this time, the
-   * gateway may have deleted the answer, and would execute the command again. Default: 60,000.
+   * gateway may have deleted the answer, and would execute the command again. Set it for each route whose `keep_answer_ms` is
+   * below the default. Default: 60,000.
    */
   readonly keepAnswerMs?: number | undefined;
 }

@@ -93,6 +93,11 @@ export const ANSWER_INFLATION = 2;
 /** Maximum of `keep_answer_ms`: one day. Kept answers use memory, and a client seldom repeats a command later. */
 export const KEEP_ANSWER_MS_MAX = 86_400_000;
 /**
+ * Values of `keep_answer_ms` below this one, in ms, cause a warning. The client package repeats a command for 60 s by default. If
+ * the answer is dropped before, a repeat executes the command again.
+ */
+export const KEEP_ANSWER_MS_ADVISED = 60_000;
+/**
  * The lease of a claim is the timeout of its backend call plus this margin, in ms. The margin leaves time to store the answer.
  * If the gateway is killed, the claim ends with the lease.
  */

@@ -65,3 +65,25 @@ test("with one port and TLS, the log shows the bound addresses, and a loopback a
   expect(up["admin"]).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
   expect(warnings).toEqual([]);
 });
+
+test("a route that keeps answers for a shorter time than clients repeat a command causes a warning", async () => {
+  const route = { method: "POST", path: "/api/v1/user/x" } as const;
+  const world = await openWorld({
+    routes: [
+      { ...route, message_type: "a.short", keep_answer_ms: 59_999 },
+      { ...route, message_type: "a.long", keep_answer_ms: 60_000 },
+      { ...route, message_type: "a.none" },
+    ],
+  });
+  await until(() => world.logged().includes("gateway started"), "the gateway to start");
+  const warnings = linesOf(world).filter(({ msg }) => msg.startsWith("answers kept"));
+  await world.close();
+  expect(warnings).toMatchObject([
+    {
+      msg: "answers kept for less than the retries of clients",
+      message_type: "a.short",
+      keep_answer_ms: 59_999,
+      expected_min_ms: 60_000,
+    },
+  ]);
+});

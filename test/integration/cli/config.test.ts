@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { retryPolicy } from "../../../src/client/retry.ts";
 import { configSchema } from "../../../src/config/config-schema.ts";
 import { CONFIG_KEYS, SCHEMA, variableOf } from "../../../src/config/schema.ts";
 import { selfSigned } from "../../support/certificates.ts";
@@ -107,6 +108,21 @@ describe("config check", () => {
       [bounded, { ...twin, post: "/api/v1/user/z/{y}" }],
     ])
       expect((await check(routes)).out).toStartWith("ok ");
+  });
+
+  test("a route that keeps answers for a shorter time than clients repeat a command is a warning", async () => {
+    goodFiles();
+    const check = (ms: number) => {
+      const route = { message_type: "a.b", post: "/api/v1/user/x", body: "*", keep_answer_ms: ms };
+      const env = { SALLYPORT_ROUTES: JSON.stringify([route]) };
+      return shell.run("sallyport config check --config gateway.toml", { env });
+    };
+    const { code, out } = await check(59_999);
+    expect(code).toBe(0);
+    expect(out).toStartWith(
+      "warning  routes[0] (variable SALLYPORT_ROUTES): a.b has keep_answer_ms 59999, but the client package repeats a command for up to 60000 ms, and a later repeat runs it again; set at least that, or keepAnswerMs of the clients\n",
+    );
+    expect((await check(retryPolicy(undefined, undefined).keepAnswerMs)).out).toStartWith("ok ");
   });
 
   test("a rotation within the next five minutes is a warning, because clients may not know the next key", async () => {

@@ -24,7 +24,7 @@ import { boundUrl, portOf } from "./listeners.ts";
 import { stopSettings, storeSettings } from "./options.ts";
 import { publishUrl } from "./private-listener.ts";
 import { Readiness } from "./readiness.ts";
-import { hubLimits, logLevel, Reloading } from "./reload.ts";
+import { hubLimits, type Load, logLevel, Reloading } from "./reload.ts";
 import { openRequestPath } from "./request-path.ts";
 import { warnOfOpenFiles } from "./secret-files.ts";
 import { warnOfShortAnswers } from "./short-answers.ts";
@@ -59,7 +59,7 @@ export interface Gateway {
    * Calls `load` and applies the reloadable settings of the new configuration, on all workers. If the new configuration cannot
    * be used, changes nothing. Never rejects.
    */
-  reload(load: () => Config): Promise<ReloadOutcome>;
+  reload(load: Load): Promise<ReloadOutcome>;
 }
 
 /** A running gateway that another process can replace. */

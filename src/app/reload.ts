@@ -52,7 +52,8 @@ export async function prepareAll(parts: readonly ReloadPart[], next: Config): Pr
   };
 }
 
-type Load = () => Config;
+/** Returns a configuration. It is read and checked, and it can be invalid for the running gateway. */
+export type Load = () => Config | Promise<Config>;
 
 /**
  * Reloads the configuration, as a whole or not at all. All parts prepare the new configuration. If one of them cannot use it,
@@ -98,7 +99,7 @@ export class Reloading {
   async #run(load: Load): Promise<ReloadOutcome> {
     try {
       this.#requireNoObstacle();
-      const reload = mergeReload(this.#running, load());
+      const reload = mergeReload(this.#running, await load());
       const problems = ruleViolations(reload.merged);
       if (problems.length > 0) throw new ConfigError(withHint(problems, reload));
       const { commit, changedFiles } = await prepareAll(this.#parts.parts, reload.merged);

@@ -1,5 +1,4 @@
 import project from "../../package.json" with { type: "json" };
-import type { Config } from "../config/schema.ts";
 import { UPGRADE_VARIABLE } from "../config/variables.ts";
 import { messageOf } from "../core/cause.ts";
 import type { ReloadOutcome } from "../core/reload.ts";
@@ -12,6 +11,7 @@ import { SUCCESSOR_FDS, startSuccessor } from "../upgrade/successor-process.ts";
 import { Upgrade } from "../upgrade/upgrade.ts";
 import { type GatewayOptions, type ReplaceableGateway, startGateway } from "./gateway.ts";
 import { warnOfLostConnections } from "./migration.ts";
+import type { Load } from "./reload.ts";
 import type { ServiceManager } from "./service-manager.ts";
 import { startSupervisor } from "./supervisor.ts";
 import { WorkerReplacement } from "./worker-replacement.ts";
@@ -19,7 +19,7 @@ import { WorkerReplacement } from "./worker-replacement.ts";
 export interface ServeOptions
   extends Omit<GatewayOptions, "sharesMemory" | "upgrade" | "reload" | "reloadObstacle" | "onOperatorRevocation"> {
   /** Reads the configuration again. Throws `ConfigError`. */
-  readonly load: () => Config;
+  readonly load: Load;
   /** How this process was started; `undefined` if it cannot be upgraded. */
   readonly program: Program | undefined;
   readonly service: ServiceManager;

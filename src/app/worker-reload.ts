@@ -1,5 +1,7 @@
+import { compileSchemas } from "../config/route-schemas.ts";
 import type { Config } from "../config/schema.ts";
 import { messageOf } from "../core/cause.ts";
+import { runInSlices } from "../core/slices.ts";
 import { prepareAll, type ReloadPart } from "./reload.ts";
 
 export interface WorkerReloadParts {
@@ -59,6 +61,7 @@ export class WorkerReload {
   }
 
   async #commitOf(config: Config): Promise<() => void> {
+    await runInSlices(compileSchemas(config));
     return (await prepareAll(this.#parts ?? [], config)).commit;
   }
 }

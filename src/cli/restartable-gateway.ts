@@ -1,4 +1,5 @@
 import type { Gateway } from "../app/gateway.ts";
+import type { Load } from "../app/reload.ts";
 import type { Config } from "../config/schema.ts";
 import { type ListenAddress, ListenError } from "../core/listen.ts";
 import type { ReloadOutcome } from "../core/reload.ts";
@@ -71,11 +72,11 @@ export class RestartableGateway {
   }
 
   /** Like `Gateway.reload`. The next restart applies all settings of the new configuration, except the signing key. */
-  async reload(load: () => Config): Promise<ReloadOutcome> {
+  async reload(load: Load): Promise<ReloadOutcome> {
     const keptKey = { "keys.current": this.#config["keys.current"], "keys.current_file": this.#config["keys.current_file"] };
     let loaded: Config | undefined;
-    const outcome = await this.#running.reload(() => {
-      loaded = withPorts({ ...load(), ...keptKey }, this.#running);
+    const outcome = await this.#running.reload(async () => {
+      loaded = withPorts({ ...(await load()), ...keptKey }, this.#running);
       return loaded;
     });
     if (outcome.kind === "reloaded" && loaded !== undefined) this.#config = loaded;

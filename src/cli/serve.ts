@@ -3,7 +3,7 @@ import { startServe } from "../app/serve.ts";
 import { ServiceManager, type ServiceVariables } from "../app/service-manager.ts";
 import { createTelemetry } from "../app/telemetry.ts";
 import { workerCount } from "../app/worker-count.ts";
-import { loadConfig } from "../config/load.ts";
+import { loadConfigInSlices } from "../config/load.ts";
 import { SERVE_RULES } from "../config/rules.ts";
 import type { Config } from "../config/schema.ts";
 import type { Environment } from "../config/source-environment.ts";
@@ -73,14 +73,15 @@ async function serve(args: readonly string[], env: Environment, parts: ServePart
     secretConfigFile = path;
   };
   const files = new ConfigFiles();
-  const load = () => {
+  const load = async () => {
     files.clear();
     const readFile = files.read;
-    const config = loadConfig({ argv: args, overrides: SERVE_DEFAULTS, rules: SERVE_RULES, onSecretFile, readFile });
+    const sources = { argv: args, overrides: SERVE_DEFAULTS, rules: SERVE_RULES, onSecretFile, readFile };
+    const config = await loadConfigInSlices(sources);
     for (const path of keyFiles(config)) files.add(path);
     return config;
   };
-  const loaded = load();
+  const loaded = await load();
   const succession = predecessor && { predecessor, inheritance: await predecessor.inheritance };
   const { log, metrics } = createTelemetry(loaded);
   const workers = workerCount(loaded, { log });
@@ -89,7 +90,7 @@ async function serve(args: readonly string[], env: Environment, parts: ServePart
   const stop = stopSignal();
   const endpoints = config["playground.enabled"] ? await playgroundEndpoints(config) : [];
   const service = new ServiceManager(serviceVariables(env), log);
-  const reload = () => withCount(load(), workers);
+  const reload = async () => withCount(await load(), workers);
   const options = { config, log, metrics, secretConfigFile, endpoints, program, service, succession, load: reload };
   const served = await Promise.race([startServe(options), stop]);
   if (typeof served === "string") return await abortStart(served, log);

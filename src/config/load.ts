@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { runAtOnce, runInSlices, type Steps } from "../core/slices.ts";
 import { ConfigError, keyShown } from "./problem.ts";
 import { prefixProblems } from "./route-prefixes.ts";
 import { readSchemas } from "./route-schemas.ts";
@@ -37,7 +38,15 @@ export interface Resolution {
 
 /** Like `resolveConfig`, but throws one `ConfigError` with all problems. */
 export function loadConfig(sources: ConfigSources = {}): Config {
-  const { config, problems } = resolveConfig(sources);
+  return validConfig(resolveConfig(sources));
+}
+
+/** Like `loadConfig`, but handles requests between the schemas of routes, because many schemas take seconds. */
+export async function loadConfigInSlices(sources: ConfigSources): Promise<Config> {
+  return validConfig(await runInSlices(resolveSteps(sources)));
+}
+
+function validConfig({ config, problems }: Resolution): Config {
   if (problems.length > 0) throw new ConfigError(problems);
   return config;
 }
@@ -47,6 +56,10 @@ export function loadConfig(sources: ConfigSources = {}): Config {
  * earlier one. Every value is checked, even if a later source overrides it.
  */
 export function resolveConfig(sources: ConfigSources = {}): Resolution {
+  return runAtOnce(resolveSteps(sources));
+}
+
+function* resolveSteps(sources: ConfigSources): Steps<Resolution> {
   const {
     argv = [],
     env = process.env,
@@ -65,7 +78,7 @@ export function resolveConfig(sources: ConfigSources = {}): Resolution {
   const decoded = decode(all);
   const withoutSchemas = resolve(overrides, decoded.values);
   const settingOf = (key: ConfigKey) => all.findLast((setting) => setting.key === key);
-  const schemas = readSchemas(withoutSchemas, { file: path, readFile, settingOf });
+  const schemas = yield* readSchemas(withoutSchemas, { file: path, readFile, settingOf });
   const config = Object.freeze({ ...withoutSchemas, ...schemas.tables });
   const failed = new Set([...decoded.failed, ...[file, environment, flags].flatMap(({ misspelt = [] }) => misspelt)]);
   const problems = [

@@ -3,6 +3,8 @@ import { dirname, join, sep } from "node:path";
 import { messageOf } from "../core/cause.ts";
 import { pathShown, whyUnreadable } from "../core/file-problem.ts";
 import type { FlatSchema } from "../core/flat-schema.ts";
+import type { Steps } from "../core/slices.ts";
+import { PayloadSchema } from "../schema/payload-schema.ts";
 import { SchemaFiles } from "../schema/schema-files.ts";
 import { SchemaProblem } from "../schema/schema-problem.ts";
 import { keyShown } from "./problem.ts";
@@ -22,31 +24,54 @@ interface SchemaRow {
   readonly schema_document?: FlatSchema | undefined;
 }
 
-/** Returns `routes` and `public_routes` with the content of their schemas, and the problems of the schemas. */
-export function readSchemas(
-  config: Config,
-  { file, readFile, settingOf }: SchemaSources,
-): { readonly tables: Pick<Config, "routes" | "public_routes">; readonly problems: readonly string[] } {
+interface ReadTables {
+  readonly tables: Pick<Config, "routes" | "public_routes">;
+  readonly problems: readonly string[];
+}
+
+/**
+ * Returns `routes` and `public_routes` with the content of their schemas, and the problems of the schemas. Can pause after each
+ * row.
+ */
+export function* readSchemas(config: Config, { file, readFile, settingOf }: SchemaSources): Steps<ReadTables> {
   const folder = file === undefined ? "." : dirname(file);
   const files = new SchemaFiles({
     baseUri: config["backend.schema_base_uri"],
     readFile: (path) => readText(folder, path, readFile),
   });
   const problems: string[] = [];
-  const read = <R extends SchemaRow>(key: ConfigKey, rows: readonly R[], nameOf: (row: R) => string): readonly R[] =>
-    rows.map((row, index) => {
-      if (row.schema === undefined || row.schema_document !== undefined) return row;
-      try {
-        return { ...row, schema_document: files.read(row.schema) };
-      } catch (cause) {
-        if (!(cause instanceof SchemaProblem)) throw cause;
-        problems.push(`${placeOf(key, index, settingOf(key))}: ${nameOf(row)}: ${messageOf(cause)}`);
-        return row;
-      }
-    });
-  const routes = read("routes", config.routes, (route) => route.message_type);
-  const publicRoutes = read("public_routes", config.public_routes, ({ name, path }) => `row ${name ?? path}`);
+  const withSchema = <R extends SchemaRow>(row: R, placeOfRow: () => string): R => {
+    if (row.schema === undefined || row.schema_document !== undefined) return row;
+    try {
+      return { ...row, schema_document: files.read(row.schema) };
+    } catch (cause) {
+      if (!(cause instanceof SchemaProblem)) throw cause;
+      problems.push(`${placeOfRow()}: ${messageOf(cause)}`);
+      return row;
+    }
+  };
+  function* read<R extends SchemaRow>(key: ConfigKey, rows: readonly R[], nameOf: (row: R) => string): Steps<readonly R[]> {
+    const result: R[] = [];
+    for (const [index, row] of rows.entries()) {
+      result.push(withSchema(row, () => `${placeOf(key, index, settingOf(key))}: ${nameOf(row)}`));
+      yield;
+    }
+    return result;
+  }
+  const routes = yield* read("routes", config.routes, (route) => route.message_type);
+  const publicRoutes = yield* read("public_routes", config.public_routes, ({ name, path }) => `row ${name ?? path}`);
   return { tables: { routes, public_routes: publicRoutes }, problems };
+}
+
+/**
+ * Compiles the schemas of a configuration that another process has read. Compiled schemas with the same text are used again. Can
+ * pause after each schema.
+ */
+export function* compileSchemas({ routes, public_routes }: Pick<Config, "routes" | "public_routes">): Steps<void> {
+  for (const { schema_document: schema } of [...routes, ...public_routes]) {
+    if (schema !== undefined) PayloadSchema.of(schema);
+    yield;
+  }
 }
 
 function placeOf(key: ConfigKey, index: number, setting: RawSetting | undefined): string {

@@ -22,6 +22,9 @@ const POINTER_CHARS_MAX = 256;
 const COMPILED = new WeakMap<FlatSchema, PayloadSchema>();
 /** The compiled schemas, by their text. A reload reads every schema again, and compiles only those that have changed. */
 const BY_TEXT = new Map<string, WeakRef<PayloadSchema>>();
+const COLLECTED = new FinalizationRegistry((text: string) => {
+  if (BY_TEXT.get(text)?.deref() === undefined) BY_TEXT.delete(text);
+});
 
 /** A compiled schema. The check of a payload takes bounded time, for any schema and any payload. */
 export class PayloadSchema {
@@ -33,10 +36,15 @@ export class PayloadSchema {
     const known = COMPILED.get(schema);
     if (known !== undefined) return known;
     const text = JSON.stringify(schema);
-    const compiled = BY_TEXT.get(text)?.deref() ?? new PayloadSchema(schema);
-    for (const [each, reference] of BY_TEXT) if (reference.deref() === undefined) BY_TEXT.delete(each);
-    BY_TEXT.set(text, new WeakRef(compiled));
+    const compiled = BY_TEXT.get(text)?.deref() ?? PayloadSchema.#compiled(schema, text);
     COMPILED.set(schema, compiled);
+    return compiled;
+  }
+
+  static #compiled(schema: FlatSchema, text: string): PayloadSchema {
+    const compiled = new PayloadSchema(schema);
+    BY_TEXT.set(text, new WeakRef(compiled));
+    COLLECTED.register(compiled, text);
     return compiled;
   }
 

@@ -25,6 +25,13 @@ export interface SchemaFilesOptions {
   readonly readFile: (path: string) => string;
 }
 
+/** The text of each file that a schema was read from, by path. */
+type Texts = ReadonlyMap<string, string>;
+
+/** The schemas that are in use, by URI. A reload reads the files again, and flattens only the schemas whose files have changed. */
+const READ = new Map<string, WeakRef<FlatSchema>>();
+const TEXTS = new WeakMap<FlatSchema, Texts>();
+
 /**
  * The schema files of one folder. A reference can name only a file in the folder or a standard metaschema. Nothing is loaded over a
  * network.
@@ -32,6 +39,7 @@ export interface SchemaFilesOptions {
 export class SchemaFiles {
   readonly #base: string;
   readonly #readFile: (path: string) => string;
+  readonly #texts = new Map<string, string>();
   readonly #documents = new Map<string, unknown>();
   readonly #schemas = new Map<string, FlatSchema>();
 
@@ -48,7 +56,8 @@ export class SchemaFiles {
     const known = this.#schemas.get(path);
     if (known !== undefined) return known;
     try {
-      const schema = flatten(new URL(encodePath(path), this.#base).href, (uri) => this.#load(uri));
+      const uri = new URL(encodePath(path), this.#base).href;
+      const schema = this.#unchanged(uri) ?? this.#flattened(uri);
       PayloadSchema.of(schema);
       this.#schemas.set(path, schema);
       return schema;
@@ -56,6 +65,27 @@ export class SchemaFiles {
       if (!(cause instanceof SchemaProblem)) throw cause;
       throw new SchemaProblem(this.#fileOf(cause.wrongText) + cause.message.replaceAll(DEFAULT_BASE, ""));
     }
+  }
+
+  /** Returns the schema that was read before, if none of its files has changed. */
+  #unchanged(uri: string): FlatSchema | undefined {
+    const schema = READ.get(uri)?.deref();
+    const texts = schema && TEXTS.get(schema);
+    if (texts === undefined) return undefined;
+    try {
+      return [...texts].every(([path, text]) => this.#textOf(path) === text) ? schema : undefined;
+    } catch {
+      // A file can no longer be read. The caller reads the files again, and reports the first that cannot be read.
+      return undefined;
+    }
+  }
+
+  #flattened(uri: string): FlatSchema {
+    const texts = new Map<string, string>();
+    const schema = flatten(uri, (each) => this.#load(each, texts));
+    READ.set(uri, new WeakRef(schema));
+    TEXTS.set(schema, texts);
+    return schema;
   }
 
   /** Returns a prefix for a message: the path of the first file that contains `text`. If no file does, returns an empty text. */
@@ -66,29 +96,38 @@ export class SchemaFiles {
     return path === undefined ? "" : `${path}: `;
   }
 
-  #load(uri: string): unknown {
+  /** Adds the text of the document to `texts`. */
+  #load(uri: string, texts: Map<string, string>): unknown {
     const metaschema = METASCHEMAS.get(uri);
     if (metaschema !== undefined) return metaschema;
     const path = uri.startsWith(this.#base) ? decodePath(uri.slice(this.#base.length)) : undefined;
     if (path === undefined)
       throw new SchemaProblem(`${uri} is not a file below the folder of the schemas, expected such a file`);
-    if (!this.#documents.has(path)) this.#documents.set(path, this.#parse(path));
+    const text = this.#textOf(path);
+    texts.set(path, text);
+    if (!this.#documents.has(path)) this.#documents.set(path, parse(path, text));
     return this.#documents.get(path);
   }
 
-  #parse(path: string): unknown {
-    let text: string;
+  #textOf(path: string): string {
+    const known = this.#texts.get(path);
+    if (known !== undefined) return known;
     try {
-      text = this.#readFile(path);
+      const text = this.#readFile(path);
+      this.#texts.set(path, text);
+      return text;
     } catch (cause) {
       throw new SchemaProblem(messageOf(cause));
     }
-    if (text.length > FILE_CHARS_MAX) throw new SchemaProblem(`${path}: more than ${FILE_CHARS_MAX} characters`);
-    const value = parseJson(text);
-    if (value === undefined) throw notJson(path, text);
-    requireValid(path, text, value);
-    return value;
   }
+}
+
+function parse(path: string, text: string): unknown {
+  if (text.length > FILE_CHARS_MAX) throw new SchemaProblem(`${path}: more than ${FILE_CHARS_MAX} characters`);
+  const value = parseJson(text);
+  if (value === undefined) throw notJson(path, text);
+  requireValid(path, text, value);
+  return value;
 }
 
 function notJson(path: string, text: string): SchemaProblem {

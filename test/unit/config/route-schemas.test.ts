@@ -2,8 +2,10 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { loadConfig } from "../../../src/config/load.ts";
+import { loadConfig, loadConfigInSlices } from "../../../src/config/load.ts";
 import { ConfigError } from "../../../src/config/problem.ts";
+import { compileSchemas } from "../../../src/config/route-schemas.ts";
+import { runInSlices } from "../../../src/core/slices.ts";
 import { PayloadSchema } from "../../../src/schema/payload-schema.ts";
 
 const ROUTE = "[[routes]]\nmessage_type = 'a.b'\npost = '/api/v1/user/x'\nbody = '*'\n";
@@ -170,6 +172,87 @@ test("500 routes with a schema each start within seconds, and a reload compiles 
   const after = schemas();
   expect(after.flatMap((each, at) => (each === before[at] ? [] : [at]))).toEqual([7]);
 }, 60_000);
+
+/** Configuration with one schema of 40 fields per route. */
+function manySchemas(count: number) {
+  const files = new Map<string, unknown>();
+  const routes = Array.from({ length: count }, (_, at) => {
+    const fields = Array.from({ length: 40 }, (_each, field) => [`f${field}`, { type: "string", maxLength: at + field }]);
+    files.set(`many${at}.json`, { type: "object", properties: Object.fromEntries(fields) });
+    return {
+      message_type: `many.b${at}`,
+      post: "/api/v1/user/x",
+      body: "*",
+      schema: `many${at}.json`,
+      timeout_ms: 1000,
+    };
+  });
+  const readFile = (path: string) => JSON.stringify(path === "g.json" ? { routes } : files.get(path));
+  return { files, routes, sources: { env: {}, argv: ["--config", "g.json"], readFile } };
+}
+
+/** Counts the turns of the event loop until `work` ends. */
+async function turnsDuring(work: Promise<unknown>): Promise<number> {
+  let turns = 0;
+  let isRunning = true;
+  const count = () => {
+    turns++;
+    if (isRunning) setImmediate(count);
+  };
+  setImmediate(count);
+  await work;
+  isRunning = false;
+  return turns;
+}
+
+test("a reload that changes one time-out keeps all schemas as they are", () => {
+  const { routes, sources } = manySchemas(50);
+  const before = loadConfig(sources).routes;
+  for (const route of routes.slice(0, 1)) route.timeout_ms = 2000;
+  const after = loadConfig(sources).routes;
+  expect(after[0]?.timeout_ms).toBe(2000);
+  expect(after.map((route, at) => route.schema_document === before[at]?.schema_document)).not.toContain(false);
+});
+
+test("a schema changes if a document changes that it refers to", () => {
+  const files = { "conf/order.json": { $ref: "address.json" }, "conf/address.json": { type: "string" } };
+  const accepts = (address: unknown, payload: string) => {
+    const document = load({ ...files, "conf/address.json": address }).routes[0]?.schema_document;
+    return PayloadSchema.of(document ?? expect.unreachable()).violationOf(payload) === undefined;
+  };
+  expect([accepts({ type: "string" }, "5"), accepts({ type: "number" }, "5"), accepts({ type: "string" }, "5")]).toEqual([
+    false,
+    true,
+    false,
+  ]);
+  expect(problemOf({ "conf/order.json": { $ref: "address.json" } })).toContain("conf/address.json: cannot be read");
+});
+
+test("while changed schemas are compiled, other work runs in between", async () => {
+  const { files, sources } = manySchemas(60);
+  const first = await loadConfigInSlices(sources);
+  for (const name of files.keys()) files.set(name, { ...Object(files.get(name)), minProperties: 1 });
+  const reading = loadConfigInSlices(sources);
+  expect(await turnsDuring(reading)).toBeGreaterThan(5);
+  const second = await reading;
+  expect(second.routes[0]?.schema_document).not.toEqual(first.routes[0]?.schema_document);
+});
+
+test("a worker compiles the schemas of the supervisor in slices, and each only once", async () => {
+  const read = loadConfig(manySchemas(60).sources);
+  // Documents that this process has not compiled, as in a worker.
+  const received = (property: string) => ({
+    public_routes: [],
+    routes: read.routes.map((route) => ({
+      ...route,
+      schema_document: { ...structuredClone(route.schema_document ?? expect.unreachable()), title: property },
+    })),
+  });
+  const first = received("new");
+  expect(await turnsDuring(runInSlices(compileSchemas(first)))).toBeGreaterThan(5);
+  const compiled = (each: typeof first) => each.routes.map(({ schema_document }) => PayloadSchema.of(schema_document));
+  expect(compiled(received("new")).map((each, at) => each === compiled(first)[at])).not.toContain(false);
+});
 
 test("the schema of a public route is read in the same way", () => {
   const row = "[[public_routes]]\nname = 'sign-up'\nmethod = 'POST'\npath = '/v1/x'\nschema = 'row.json'\n";

@@ -52,6 +52,10 @@ test("the engine may compile to machine code", () => {
   expect(valuesOf("MemoryDenyWriteExecute")).toEqual([]);
 });
 
+test("a stop removes no file of /dev/shm, because stores.shared_file may be there", () => {
+  expect(valuesOf("RemoveIPC")).toEqual([]);
+});
+
 test("a stop has time for all of its steps, and only the main process gets the signal", () => {
   const { "shutdown.drain_ms": drainMs, "shutdown.spread_ms": spreadMs } = SERVE_DEFAULTS;
   const seconds = Number(/^(\d+)s$/.exec(valuesOf("TimeoutStopSec")[0] ?? "")?.[1]);

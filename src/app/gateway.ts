@@ -15,7 +15,6 @@ import type { BatchedLog } from "../observe/log.ts";
 import { createMetrics, type GatewayMetrics } from "../observe/metrics.ts";
 import { PROTOCOL_NAMES } from "../rpc/protocol.ts";
 import { openStores } from "../stores/open.ts";
-import { lockFile } from "../transport/linux/file-lock.ts";
 import type { UpgradableGateway } from "../upgrade/upgrade.ts";
 import { openAdminListener } from "./admin.ts";
 import { openBackend } from "./backend.ts";
@@ -138,13 +137,13 @@ export async function startGateway(options: GatewayOptions): Promise<Replaceable
 
   const backend = openBackend(config, { metrics, log, clock });
   undo.defer(() => backend.close());
-  const memory = options.sharesMemory ? openSharedMemory(config, succession) : undefined;
+  const isShared = options.sharesMemory || config["stores.shared_file"] !== undefined;
+  const memory = isShared ? openSharedMemory(config, succession, { clock, log }) : undefined;
   undo.defer(() => memory?.[Symbol.dispose]());
-  const stores = await (options.openStores ?? openStores)(storeSettings(config, memory?.fd, succession !== undefined), {
+  const stores = await (options.openStores ?? openStores)(storeSettings(config, memory?.fd), {
     ...{ source: backend.sessions, revocations, clock, log, metrics },
     random: Math.random,
     onRevocation: revokeLogged("sessions revoked at another gateway"),
-    lockFile,
   });
   undo.defer(() => stores.close());
   requireSameMemory(stores, succession);

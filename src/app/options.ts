@@ -51,15 +51,11 @@ export function stopSettings(config: Config): StopSettings {
   };
 }
 
-/**
- * `sharedMemory`: the fd of the memory that the processes of this gateway share. `isFileInherited`: whether another process of
- * this gateway already uses the file `stores.shared_file`.
- */
-export function storeSettings(config: Config, sharedMemory?: number, isFileInherited = false): StoreSettings {
+/** `sharedMemory`: the fd of the file that the processes of this gateway share; `undefined` if they share none. */
+export function storeSettings(config: Config, sharedMemory?: number): StoreSettings {
   return {
-    ...{ sharedMemory, isFileInherited },
+    sharedMemory,
     redis: config["stores.kind"] === "redis" ? redisSettings(config) : undefined,
-    sharedFile: config["stores.shared_file"],
     settingNames: { file: "stores.shared_file", sizes: SIZE_SETTINGS },
     replayEntriesMax: config["replay.entries_max"],
     bucketEntriesMax: config["buckets.entries_max"],

@@ -2,7 +2,9 @@ import { createHash } from "node:crypto";
 import type { GatewayConfig } from "../config/rules.ts";
 import type { Config, ConfigKey } from "../config/schema.ts";
 import type { AnswerStore } from "../core/answers.ts";
+import type { Clock } from "../core/clock.ts";
 import { UpgradeError } from "../core/start-error.ts";
+import type { Log } from "../core/telemetry.ts";
 import type { Stores } from "../stores/open.ts";
 import type { Listener } from "../transport/listener.ts";
 import type { OwnAnswers } from "../upgrade/answer-giver.ts";
@@ -11,7 +13,7 @@ import type { Predecessor } from "../upgrade/predecessor.ts";
 import { SUCCESSOR_FDS } from "../upgrade/successor-process.ts";
 import type { EventPath } from "./event-path.ts";
 import type { Readiness } from "./readiness.ts";
-import { needsSharedMemory, SharedMemory } from "./shared-memory.ts";
+import { SharedMemory } from "./shared-memory.ts";
 
 /** The predecessor, and what it hands over to this process. */
 export interface Succession {
@@ -42,11 +44,15 @@ export function inheritPorts(config: GatewayConfig, succession: Succession | und
   };
 }
 
-/** Returns the memory for the stores; `undefined` if the configured stores need none. */
-export function openSharedMemory(config: Config, succession: Succession | undefined): SharedMemory | undefined {
+/** Opens the memory for the stores. If the predecessor passed its memory to this process, uses that. */
+export function openSharedMemory(
+  config: Config,
+  succession: Succession | undefined,
+  parts: { readonly clock: Clock; readonly log: Log },
+): SharedMemory {
   if (succession !== undefined) requireSameStores(config, succession.inheritance);
-  if (!needsSharedMemory(config)) return undefined;
-  return new SharedMemory(succession?.inheritance.hasSharedMemory ? SUCCESSOR_FDS.sharedMemory : undefined);
+  if (succession?.inheritance.hasSharedMemory) return new SharedMemory(SUCCESSOR_FDS.sharedMemory);
+  return SharedMemory.open(config, { ...parts, isSuccessor: succession !== undefined });
 }
 
 /**
@@ -54,16 +60,22 @@ export function openSharedMemory(config: Config, succession: Succession | undefi
  * both admit requests. With different stores, a replayed request could be admitted by both.
  */
 function requireSameStores(config: Config, inheritance: Inheritance): void {
-  if (identityOf(config) === inheritance.stores) return;
-  throw new UpgradeError(`${changedSettings(config, inheritance)}: restart the gateway instead`);
+  const changed = changedKeys(config, inheritance);
+  if (identityOf(config) === inheritance.stores && changed.length === 0) return;
+  throw new UpgradeError(`${changeShown(config, changed)}: restart the gateway instead`);
+}
+
+/** Returns the changed settings of the stores. Returns an empty list if the predecessor did not send its settings. */
+function changedKeys(config: Config, { storeSettings }: Inheritance): readonly ConfigKey[] {
+  if (storeSettings === undefined) return [];
+  const digests = digestsOf(config);
+  const keys = new Set<ConfigKey>([...storeKeys(config), "stores.shared_file"]);
+  return [...keys].filter((key) => digests[key] !== storeSettings[key]);
 }
 
 /** Names the changed settings of the stores, such as `stores.redis.url was changed`. */
-function changedSettings(config: Config, { storeSettings }: Inheritance): string {
-  const keys = storeKeys(config);
-  if (storeSettings === undefined) return `one of ${keys.join(", ")} was changed`;
-  const digests = digestsOf(config);
-  const changed = keys.filter((key) => digests[key] !== storeSettings[key]);
+function changeShown(config: Config, changed: readonly ConfigKey[]): string {
+  if (changed.length === 0) return `one of ${storeKeys(config).join(", ")} was changed`;
   const [first = "", ...more] = changed.includes("stores.kind") ? ["stores.kind"] : changed;
   return more.length === 0 ? `${first} was changed` : `${[first, ...more].join(" and ")} were changed`;
 }
@@ -106,7 +118,7 @@ export interface Estate {
  * `UpgradeError` if the successor could not get the same stores or events.
  */
 export function bequeath({ config, stores, memory, ports, admin, events }: Estate): Inheritance {
-  if (needsSharedMemory(config) && memory === undefined)
+  if (memory === undefined)
     throw new UpgradeError("the stores are in the private memory of this process: restart the gateway instead");
   if (config["push.source"] === "http")
     throw new UpgradeError("with push.source = http, two processes do not get the same events: restart the gateway instead");

@@ -9,7 +9,6 @@ import { watchEventLoop } from "../observe/event-loop-delay.ts";
 import { createMetrics } from "../observe/metrics.ts";
 import { PROTOCOL_NAMES } from "../rpc/protocol.ts";
 import { openStores } from "../stores/open.ts";
-import { lockFile } from "../transport/linux/file-lock.ts";
 import type { ToWorker, WorkerAddresses } from "../workers/messages.ts";
 import { WorkerPool } from "../workers/worker-pool.ts";
 import { startWorkerProcess, workerCommand } from "../workers/worker-process.ts";
@@ -69,19 +68,18 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Repla
   const signing = new SigningKeys(config, { clock, log });
   undo.defer(() => signing.stop());
   const keys = signing.ring;
-  const memory = openSharedMemory(config, succession);
-  undo.defer(() => memory?.[Symbol.dispose]());
+  const memory = openSharedMemory(config, succession, { clock, log });
+  undo.defer(() => memory[Symbol.dispose]());
 
   const tls = new TlsCopy(config, clock);
   undo.defer(() => tls.stop());
   // The only backend calls of the supervisor are session look-ups. So it updates only the gauges of their pool.
   const backend = openBackend(config, { metrics, log, clock, sampledPools: ["sessions"] });
   undo.defer(() => backend.close());
-  const stores = await openStores(storeSettings(config, memory?.fd, succession !== undefined), {
+  const stores = await openStores(storeSettings(config, memory.fd), {
     ...{ source: backend.sessions, revocations, clock, log, metrics },
     random: Math.random,
     onRevocation: revokeLogged("sessions revoked at another gateway"),
-    lockFile,
   });
   undo.defer(() => stores.close());
   requireSameMemory(stores, succession);
@@ -108,10 +106,9 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Repla
     answers,
     startMessage(addresses) {
       const files: WorkerFiles = { tls: tls.current, backend: backend.identity() };
-      const hasSharedMemory = memory !== undefined;
-      return startMessage(current, { addresses, files, hasSharedMemory, mark: revocations.mark(), isFeedUp });
+      return startMessage(current, { addresses, files, mark: revocations.mark(), isFeedUp });
     },
-    startProcess: (onMessage) => startWorkerProcess(options.workerCommand ?? workerCommand(), memory?.fd, onMessage),
+    startProcess: (onMessage) => startWorkerProcess(options.workerCommand ?? workerCommand(), memory.fd, onMessage),
     onChange: () => readiness.changed(),
     ...{ clock, log, metrics },
     random: Math.random,
@@ -191,7 +188,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Repla
     notReady: () => readiness.reasons(),
     revoke,
     answers: ownAnswers(stores, answers),
-    sharedMemory: memory?.fd,
+    sharedMemory: memory.fd,
     replaceWorkers: () => pool.replaceAll({ ...stopSettings(reloading.running), startMs: config["upgrade.timeout_ms"] }),
     bequeath() {
       const ports = { edge: addresses.edgePort, grpc: addresses.grpcPort };
@@ -223,7 +220,6 @@ function tellReadiness(pool: WorkerPool, readiness: Readiness): Timer {
 interface Start {
   readonly addresses: WorkerAddresses | undefined;
   readonly files: WorkerFiles;
-  readonly hasSharedMemory: boolean;
   readonly mark: number;
   readonly isFeedUp: boolean;
 }

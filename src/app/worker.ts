@@ -12,7 +12,6 @@ import { watchEventLoop } from "../observe/event-loop-delay.ts";
 import type { BatchedLog } from "../observe/log.ts";
 import type { GatewayMetrics } from "../observe/metrics.ts";
 import { openStores, type Stores } from "../stores/open.ts";
-import { lockFile } from "../transport/linux/file-lock.ts";
 import type { FromWorker, ToWorker } from "../workers/messages.ts";
 import { RemoteAnswers } from "../workers/remote-answers.ts";
 import { RemoteStreams } from "../workers/remote-streams.ts";
@@ -92,7 +91,6 @@ class Worker {
   readonly #revocations: Revocations;
   readonly #streams: RemoteStreams;
   readonly #answers: RemoteAnswers;
-  readonly #sharedMemory: number | undefined;
   readonly #stopped = Promise.withResolvers<number>();
   readonly #reload: WorkerReload;
   #stores: Stores | undefined;
@@ -104,9 +102,8 @@ class Worker {
   #isRetired = false;
   #reporting: Timer | undefined;
 
-  constructor(config: GatewayConfig, { mark, isFeedUp, hasSharedMemory }: StartMessage, parts: WorkerParts) {
+  constructor(config: GatewayConfig, { mark, isFeedUp }: StartMessage, parts: WorkerParts) {
     this.#parts = parts;
-    this.#sharedMemory = hasSharedMemory ? WORKER_MEMORY_FD : undefined;
     this.#revocations = new Revocations({ clock: systemClock, graceMs: config["push.grace_ms"], startMark: mark });
     this.#revocations.feedChanged(isFeedUp);
     this.#answers = new RemoteAnswers((message) => parts.channel.send(message));
@@ -170,11 +167,10 @@ class Worker {
     const clock = systemClock;
     limitDnsCache(log);
     const backend = openBackend(config, { metrics, log, clock, credentials: files.backend });
-    const stores = await openStores(storeSettings(config, this.#sharedMemory, true), {
+    const stores = await openStores(storeSettings(config, WORKER_MEMORY_FD), {
       ...{ source: backend.sessions, revocations: this.#revocations, clock, log, metrics },
       random: Math.random,
       onRevocation: () => {},
-      lockFile,
     });
     metrics.beforeRender(() => stores.sample(metrics));
     watchEventLoop(clock, metrics);

@@ -15,24 +15,19 @@ import { SplitBucketStore } from "./memory/split-buckets.ts";
 import { trimRegularly } from "./memory/trimming.ts";
 import { MemoryVerifiedPeers } from "./memory/verified-peers.ts";
 import { type LocalTables, openRedisStores, type RedisSettings } from "./redis/open.ts";
-import { openSharedFileStores } from "./shared/open.ts";
-import type { SharedSettingNames } from "./shared/shared-file.ts";
+import { openSharedFileStores, sharedFileTables } from "./shared/open.ts";
+import { type FileLocks, openSharedFile, type SharedSettingNames } from "./shared/shared-file.ts";
 
 export interface StoreSettings {
   /** The settings of Redis. `undefined` if reservations and buckets are not in Redis. */
   readonly redis: RedisSettings | undefined;
   /**
-   * The path of the shared file. It contains verified peers, connection counts and failure permits. Without Redis, it also
-   * contains reservations and buckets. With Redis, it also contains local copies of buckets.
+   * The fd of the shared file, or of a memory file without a name. All processes of the gateway have it open. It contains verified
+   * peers, connection counts and failure permits. Without Redis, it also contains reservations and buckets. With Redis, it also
+   * contains local copies of buckets. `undefined` if the stores are in the private memory of this process.
    */
-  readonly sharedFile: string | undefined;
+  readonly sharedMemory: number | undefined;
   readonly settingNames: SharedSettingNames;
-  /** The fd of an unnamed memory file that the processes of this gateway share. Used if `sharedFile` is undefined. */
-  readonly sharedMemory?: number | undefined;
-  /**
-   * If true, the shared file must already exist, with the configured sizes. Otherwise, the file is created or replaced if needed.
-   */
-  readonly isFileInherited?: boolean | undefined;
   /** Maximum number of reservations. Not used with Redis. */
   readonly replayEntriesMax: number;
   /**
@@ -62,8 +57,6 @@ export interface StoreParts {
   readonly random: () => number;
   /** Called for each revocation that another gateway announced. */
   readonly onRevocation: (revocation: Revocation) => void;
-  /** Waits for the exclusive lock on an open file. The lock ends when the file is closed. */
-  readonly lockFile: (fd: number) => void;
 }
 
 export interface Stores {
@@ -138,27 +131,46 @@ interface AdmissionStores extends Omit<Stores, "sessions"> {
 }
 
 function openAdmissionStores(settings: StoreSettings, parts: StoreParts): AdmissionStores | Promise<AdmissionStores> {
-  const { redis, sharedFile, sharedMemory } = settings;
+  const { redis, sharedMemory } = settings;
   if (redis !== undefined) return openRedis(redis, settings, parts);
-  const file = sharedFile ?? sharedMemory;
-  return file === undefined ? openMemory(settings, parts) : openFile(file, settings, parts);
+  return sharedMemory === undefined ? openMemory(settings, parts) : openFile(sharedMemory, settings, parts);
+}
+
+export interface StoreFileParts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly locks: FileLocks;
+  /** If true, the running process that this one replaces uses the file. The file must then exist and be usable. */
+  readonly isInherited: boolean;
+}
+
+/**
+ * Opens the shared file at `path`, or creates it. Returns its fd, for `StoreSettings.sharedMemory`. Throws `StoreError`. While the fd
+ * is open in any process, no other gateway replaces the contents of the file.
+ */
+export function openStoreFile(path: string, settings: StoreSettings, parts: StoreFileParts): number {
+  const { clock, log, locks, isInherited } = parts;
+  const { settingNames } = settings;
+  const tables = sharedFileTables(fileSettings(settings));
+  const { fd, isNew, createdMs } = openSharedFile({ path, tables, nowMs: clock.now(), settingNames, locks, isInherited });
+  const created = new Date(createdMs).toISOString();
+  log.info("shared store file opened", { file: pathShown(path), is_new: isNew, reservations_since: created });
+  return fd;
+}
+
+/** Returns the settings that determine the sizes of the tables in the shared file. */
+function fileSettings(settings: StoreSettings) {
+  // With Redis, the reservations are in Redis. So the table of reservations in the file has the minimum size.
+  const replayEntriesMax = settings.redis === undefined ? settings.replayEntriesMax : 1;
+  return { ...settings, replayEntriesMax, verifiedPeers: settings.sessionCache };
 }
 
 /** Used if no other gateway shares the stores. `announce` then sends nothing and resolves to `true`. */
 const ALONE = { announce: () => Promise.resolve(true), notReady: () => [] };
 
-function openFile(file: string | number, settings: StoreSettings, parts: StoreParts): AdmissionStores {
-  const { clock, log, lockFile } = parts;
+function openFile(file: number, settings: StoreSettings, parts: StoreParts): AdmissionStores {
   const answers = openAnswers(settings, parts);
-  const shared = { ...settings, file, verifiedPeers: settings.sessionCache };
-  const { isNew, sample, tidy, ...stores } = openSharedFileStores(shared, clock, lockFile);
-  if (typeof file === "string") {
-    log.info("shared store file opened", {
-      file: pathShown(file),
-      is_new: isNew,
-      reservations_since: new Date(stores.replayCoverageStartMs).toISOString(),
-    });
-  }
+  const { sample, tidy, ...stores } = openSharedFileStores({ ...fileSettings(settings), file }, parts.clock);
   const sampleAll = (metrics: Metrics) => {
     sample(metrics);
     sampleAnswers(answers, metrics);
@@ -243,20 +255,16 @@ interface Host {
   readonly close: () => void;
 }
 
-function openHostTables(settings: StoreSettings, { clock, lockFile }: StoreParts): Host {
-  const { sharedFile, sharedMemory, sessionCache } = settings;
-  const file = sharedFile ?? sharedMemory;
+function openHostTables(settings: StoreSettings, { clock }: StoreParts): Host {
+  const { sharedMemory: file, sessionCache } = settings;
   if (file === undefined) {
     const verifiedPeers = new MemoryVerifiedPeers(sessionCache);
     const trim = () => verifiedPeers.trim(clock.now());
     return { tables: { ...localCounts(), verifiedPeers }, local: undefined, trim, close() {} };
   }
-  // The reservations are in Redis. So the table of reservations in the file has the minimum size.
-  const shared = { ...settings, file, verifiedPeers: sessionCache, replayEntriesMax: 1 };
   const { verifiedPeers, heldConnections, heldPermits, buckets, unverifiedBuckets, tidy, close } = openSharedFileStores(
-    shared,
+    { ...fileSettings(settings), file },
     clock,
-    lockFile,
   );
   const trim = () => {
     tidy();

@@ -43,8 +43,6 @@ export type ToWorker =
       readonly config: unknown;
       /** The last good contents of the files that the worker reads. So it starts even if a file is broken at that time. */
       readonly files: unknown;
-      /** Whether the worker has inherited the shared memory of the stores. */
-      readonly hasSharedMemory: boolean;
       /** The current position of the supervisor's revocation log. The worker's log starts at this position. */
       readonly mark: number;
       readonly isFeedUp: boolean;

@@ -35,16 +35,16 @@ export function workerCommand(): string[] {
 export const WORKER_MEMORY_FD = 3;
 
 /**
- * Starts a worker process. `command` is its command line. `sharedMemory`: a descriptor that the worker inherits as
- * `WORKER_MEMORY_FD`.
+ * Starts a worker process. `command` is its command line. `sharedMemory`: the descriptor of the shared memory. The worker
+ * inherits it as `WORKER_MEMORY_FD`.
  */
 export function startWorkerProcess(
   command: readonly string[],
-  sharedMemory: number | undefined,
+  sharedMemory: number,
   onMessage: (message: FromWorker) => void,
 ): WorkerProcess {
   const child = Bun.spawn([...command], {
-    stdio: ["ignore", "inherit", "pipe", sharedMemory ?? "ignore"],
+    stdio: ["ignore", "inherit", "pipe", sharedMemory],
     serialization: "advanced",
     ipc: (message: FromWorker) => onMessage(message),
   });

@@ -3,8 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../src/core/clock.ts";
-import { openSharedFileStores } from "../../src/stores/shared/open.ts";
-import { lockFile } from "../../src/transport/linux/file-lock.ts";
+import { openStoresAt } from "../support/shared-stores.ts";
 import { HAMMER_BURST, HAMMER_IDS, hammerDemands, SHARED_SETTINGS } from "./support/shared-settings.ts";
 
 /** Processes that use a shared file are killed in the middle of their operations. */
@@ -56,7 +55,7 @@ test(`after ${KILLS} kills nothing was admitted twice, no budget was exceeded, a
   expect(lines.filter((line) => line.startsWith("slow "))).toEqual([]);
 
   // A new process takes over every lock that a killed one left, and finds every reservation.
-  const stores = openSharedFileStores({ ...SHARED_SETTINGS, file: path }, systemClock, lockFile);
+  const stores = openStoresAt(path, SHARED_SETTINGS, systemClock);
   const startedMs = performance.now();
   const expiresAtMs = Date.now() + 7_200_000;
   for (const line of reserved)

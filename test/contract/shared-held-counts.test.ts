@@ -1,8 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { PERMIT_LEASE_MS } from "../../src/core/limits.ts";
-import { openSharedFileStores } from "../../src/stores/shared/open.ts";
-import { lockFile } from "../../src/transport/linux/file-lock.ts";
 import { ManualClock } from "../support/manual-clock.ts";
+import { openStoresAt } from "../support/shared-stores.ts";
 import { SharedProcesses } from "./support/shared-processes.ts";
 import { SHARED_SETTINGS } from "./support/shared-settings.ts";
 
@@ -18,7 +17,7 @@ async function start(count: number) {
   const processes = await SharedProcesses.start(count);
   opened.defer(() => processes.close());
   const clock = new ManualClock();
-  const own = openSharedFileStores({ ...SHARED_SETTINGS, file: processes.path }, clock, lockFile);
+  const own = openStoresAt(processes.path, SHARED_SETTINGS, clock);
   opened.defer(() => own.close());
   return { processes, clock, own };
 }
@@ -52,7 +51,7 @@ test("a killed process's permits stay held for the lease, and no longer", async 
 
 test("a process that stops cleanly leaves nothing, and the place of a killed one is free after the lease", async () => {
   const { processes, clock, own } = await start(1);
-  const next = openSharedFileStores({ ...SHARED_SETTINGS, file: processes.path }, clock, lockFile);
+  const next = openStoresAt(processes.path, SHARED_SETTINGS, clock);
   next.heldConnections.tryAdd("network", 3);
   next.close();
   expect(own.heldConnections.held("network")).toBe(0);

@@ -1,9 +1,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openSharedFileStores } from "../../src/stores/shared/open.ts";
-import { lockFile } from "../../src/transport/linux/file-lock.ts";
 import { ManualClock } from "../support/manual-clock.ts";
+import { openStoresAt } from "../support/shared-stores.ts";
 import { type BucketStoreHarness, bucketStoreContract } from "./bucket-store.contract.ts";
 import { heldCountsContract } from "./held-counts.contract.ts";
 import { type ReplayStoreHarness, replayStoreContract } from "./replay-store.contract.ts";
@@ -15,7 +14,7 @@ import { SHARED_SETTINGS } from "./support/shared-settings.ts";
 function openHere() {
   const folder = mkdtempSync(join(tmpdir(), "sallyport-shared-"));
   const clock = new ManualClock();
-  const stores = openSharedFileStores({ ...SHARED_SETTINGS, file: join(folder, "tables") }, clock, lockFile);
+  const stores = openStoresAt(join(folder, "tables"), SHARED_SETTINGS, clock);
   const close = () => {
     stores.close();
     rmSync(folder, { recursive: true });

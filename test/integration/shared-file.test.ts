@@ -14,6 +14,7 @@ import { outcomeOf } from "../support/outcome.ts";
 import { SEED } from "../support/serve-settings.ts";
 import { SILENT_LOG } from "../support/silent-log.ts";
 import { until } from "../support/until.ts";
+import { UpgradableGateway } from "../support/upgradable-gateway.ts";
 import { type Device, login, metric, ROOMY } from "../support/world.ts";
 
 /** Gateways with `stores.shared_file`: two at a time, and one that is stopped and started again. */
@@ -46,7 +47,7 @@ async function start(backend: DevBackend, change: Partial<Config>): Promise<Gate
 
 type Signed = Awaited<ReturnType<Device["signer"]["sign"]>>;
 
-function send({ edgeUrl }: Gateway, request: Signed): Promise<string> {
+function send({ edgeUrl }: Pick<Gateway, "edgeUrl">, request: Signed): Promise<string> {
   const transport = createConnectTransport({ baseUrl: edgeUrl, httpVersion: "1.1" });
   return outcomeOf(async () => (await createClient(GatewayService, transport).executeCommand(request)).envelope?.resultCode);
 }
@@ -106,19 +107,63 @@ describe("a gateway that is started again with its file", () => {
   });
 });
 
-test("the unfinished file of a killed process with the same id does not prevent the start", async () => {
-  const { path, start } = await fixture();
-  writeFileSync(`${path}.${process.pid}`, "unfinished", { mode: 0o600 });
-  await start();
-  expect(existsSync(`${path}.${process.pid}`)).toBe(false);
-  expect(statSync(path).size).toBeGreaterThan(100_000);
+test("a gateway with other sizes does not replace the file of a running one", async () => {
+  const { start } = await fixture();
+  const first = await start();
+  await expect(start({ "replay.entries_max": 50_000 })).rejects.toThrow("another process uses it");
+  await first.stop();
+  await start({ "replay.entries_max": 50_000 });
 });
+
+describe("two workers with a shared file that is removed and created again by another gateway", () => {
+  const cases = [
+    ["a killed worker's successor", (gateway: UpgradableGateway) => killWorker(gateway)],
+    ["replaced workers", (gateway: UpgradableGateway) => gateway.replacedWorkers()],
+    ["an upgrade", (gateway: UpgradableGateway) => gateway.upgraded()],
+  ] as const;
+  test.each(cases)(
+    "still admit a request once: %s",
+    async (_, replace) => {
+      const { path, start: startOther } = await fixture();
+      const sizes = Object.fromEntries(Object.entries(SMALL).map(([key, value]) => [key, String(value)]));
+      const gateway = await UpgradableGateway.start({ ...sizes, "workers.count": "2", "stores.shared_file": path });
+      opened.defer(() => gateway.close());
+      const device = await gateway.login();
+      rmSync(path);
+      await startOther();
+      await replace(gateway);
+      const request = await profile(device);
+      const copies = Array.from({ length: 24 }, () => send(gateway, request));
+      expect((await Promise.all(copies)).filter((outcome) => outcome === "ok")).toHaveLength(1);
+    },
+    60_000,
+  );
+});
+
+/** Kills one worker, and waits for the next one. */
+async function killWorker(gateway: UpgradableGateway): Promise<void> {
+  const children = await Bun.file(`/proc/${gateway.pid}/task/${gateway.pid}/children`).text();
+  process.kill(Number(children.split(" ")[0]), "SIGKILL");
+  await until(
+    async () => {
+      const text = await (await fetch(`${gateway.adminUrl}/metrics`)).text();
+      return gateway.lines("worker restarted").length > 0 && text.match(/^sallyport_worker_up\{.*\} 1$/gm)?.length === 2;
+    },
+    "the new worker",
+    30_000,
+  );
+}
 
 describe("a file that cannot be used is refused with a clear error:", () => {
   const cases: readonly [name: string, prepare: (path: string) => void, message: RegExp][] = [
     ["others can read it", (path) => writeFileSync(path, "x", { mode: 0o644 }), /mode must be 0600/],
     ["a symbolic link", (path) => symlinkSync("/etc/hostname", path), /symbolic link/],
-    ["a folder that does not exist", () => {}, /no such file or directory/i],
+    [
+      "a folder that does not exist",
+      () => {},
+      /stores\.shared_file \S+\/missing\/tables: its folder \S+\/missing does not exist/,
+    ],
+    ["the file of another program", (path) => writeFileSync(path, SEED, { mode: 0o600 }), /not a shared file of sallyport/],
   ];
   test.each(cases)("%s", async (name, prepare, message) => {
     const { path, start } = await fixture();
@@ -133,6 +178,7 @@ describe("a file that cannot be used is refused with a clear error:", () => {
     const room = Bun.spawnSync(["df", "--output=avail", "-B1", "/dev/shm"]).stdout.toString().split("\n")[1];
     if (Number(room) > 2_600_000_000) return;
     await expect(start(tooLarge)).rejects.toThrow(/no room for \d+ MiB/);
+    expect(existsSync("/dev/shm/sallyport-too-large")).toBe(false);
   });
 
   test("the file that it creates has mode 0600", async () => {

@@ -9,19 +9,17 @@ import { MemoryReplayStore } from "../memory/replay.ts";
 import { SplitBucketStore } from "../memory/split-buckets.ts";
 import { MemoryVerifiedPeers } from "../memory/verified-peers.ts";
 import { SharedHeldCounts } from "./held-counts.ts";
-import { openMemoryFile } from "./memory-file.ts";
+import { mapSharedFile } from "./mapped-file.ts";
 import { ProcessSlots } from "./process-slots.ts";
 import { ProcessWatch } from "./process-watch.ts";
 import { SegmentLock } from "./segment-lock.ts";
-import { openSharedFile, type SharedFileOptions, type SharedSettingNames } from "./shared-file.ts";
+import type { SharedSettingNames } from "./shared-file.ts";
 import { SharedTable, sharedTableLayout } from "./shared-table.ts";
 
 export interface SharedStoreSettings {
-  /** The path of the shared file, or the fd of an unnamed memory file. */
-  readonly file: string | number;
+  /** The fd of the shared file, or of a memory file without a name. */
+  readonly file: number;
   readonly settingNames: SharedSettingNames;
-  /** If true, the shared file must already exist, with the configured sizes. */
-  readonly isFileInherited?: boolean | undefined;
   readonly replayEntriesMax: number;
   readonly bucketEntriesMax: number;
   readonly exemptBucketEntriesMax: number;
@@ -42,8 +40,6 @@ export interface SharedFileStores {
   readonly heldPermits: HeldCounts;
   /** When the file was created, in Unix ms. The file contains all reservations made since then. */
   readonly replayCoverageStartMs: number;
-  /** Whether `openSharedFileStores` created the file. */
-  readonly isNew: boolean;
   sample(metrics: Metrics): void;
   /** Removes the connection counts and failure permits of killed processes. Call this every second. */
   tidy(): void;
@@ -53,24 +49,21 @@ export interface SharedFileStores {
 
 /** Returns the size of the tables in the shared file, in bytes. */
 export function sharedFileBytes(settings: Omit<SharedStoreSettings, "file" | "settingNames">): number {
-  return tableEntries(settings).reduce((sum, entries) => sum + sharedTableLayout(entries).byteLength, 0);
+  return sharedFileTables(settings).reduce((sum, bytes) => sum + bytes, 0);
 }
 
-/** Opens the stores. Creates the file if it does not exist. Throws `StoreError` if the file cannot be used or created. */
-export function openSharedFileStores(
-  settings: SharedStoreSettings,
-  clock: Clock,
-  lockFile: SharedFileOptions["lockFile"],
-): SharedFileStores {
+/** Returns the size of each table in the shared file, in bytes. */
+export function sharedFileTables(settings: Omit<SharedStoreSettings, "file" | "settingNames">): number[] {
+  return tableEntries(settings).map((entries) => sharedTableLayout(entries).byteLength);
+}
+
+/** Opens the stores in a file. Throws `StoreError` if the file has other sizes or cannot be mapped. */
+export function openSharedFileStores(settings: SharedStoreSettings, clock: Clock): SharedFileStores {
   const { replayEntriesMax, bucketEntriesMax: entriesMax, verifiedPeers } = settings;
   const layouts = tableEntries(settings).map(sharedTableLayout);
-  const byteLengths = layouts.map(({ byteLength }) => byteLength);
-  const opened = { tables: byteLengths, nowMs: clock.now(), settingNames: settings.settingNames };
-  const file =
-    typeof settings.file === "number"
-      ? openMemoryFile({ ...opened, fd: settings.file })
-      : openSharedFile({ ...opened, path: settings.file, lockFile, isInherited: settings.isFileInherited ?? false });
-  const { key: seed, createdMs: replayCoverageStartMs, isNew } = file;
+  const { file: fd, settingNames } = settings;
+  const file = mapSharedFile({ fd, tables: sharedFileTables(settings), nowMs: clock.now(), settingNames });
+  const { key: seed, createdMs: replayCoverageStartMs } = file;
   const processes = new ProcessSlots(file.slots);
   const self = processes.join();
   const monotonic = () => clock.monotonic();
@@ -88,7 +81,7 @@ export function openSharedFileStores(
     for (const counts of [heldConnections, heldPermits]) counts.forget(id);
   };
   return {
-    ...{ heldConnections, heldPermits, replayCoverageStartMs, isNew },
+    ...{ heldConnections, heldPermits, replayCoverageStartMs },
     replay: new MemoryReplayStore(clock, { entriesMax: replayEntriesMax, table: replay, seed }),
     buckets: bucketStore(verified),
     unverifiedBuckets: new SplitBucketStore({ exempt: bucketStore(exempt), unverified: bucketStore(unverified) }),

@@ -64,6 +64,11 @@ export class ProcessSlots {
     if (this.isCurrent(id) && !this.isRunning(id)) Atomics.compareExchange(this.#words, at, pid, 0);
   }
 
+  /** Frees all process slots. Call this only while no process uses the file. */
+  freeAll(): void {
+    for (let slot = 0; slot < PROCESS_SLOTS; slot++) Atomics.store(this.#words, slot * SLOT_WORDS + PID, 0);
+  }
+
   /** The number of process slots that were taken at least once. `join` takes the first free slot, so they are the first slots. */
   get used(): number {
     while (this.#used < PROCESS_SLOTS && Atomics.load(this.#words, this.#used * SLOT_WORDS + GENERATION) !== 0) this.#used++;

@@ -1,13 +1,17 @@
-import { closeSync, constants, fstatSync, linkSync, lstatSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { closeSync, constants, fstatSync, lstatSync, openSync, rmSync } from "node:fs";
+import { dirname } from "node:path";
 import { errorCode, messageOf } from "../../core/cause.ts";
+import { pathShown } from "../../core/file-problem.ts";
 import { StoreError } from "../../core/start-error.ts";
-import { fileBytes, mapTables, type SharedTables, usableHeader, writeHeader } from "./file-layout.ts";
+import { adopt, fileBytes, type Header, isForeign, stateOf, writeNewReserved } from "./file-layout.ts";
 
-const OTHER_FILE = "not the file of the running gateway, or of other sizes; restart the gateway instead";
 const MODE = 0o600;
 const MODE_MASK = 0o777;
-/** Number of zero bytes that are written at a time to reserve the blocks of a new file. */
-const CHUNK_BYTES = 1024 * 1024;
+const RETRY_MS = 10;
+/** Maximum time to wait for the lock while another process creates the contents of the file, in ms. */
+const WRITER_WAIT_MS_MAX = 30_000;
+/** Maximum time to wait for other processes that start at the same time, in ms. They hold their locks only briefly. */
+const STARTER_WAIT_MS_MAX = 1000;
 
 /** The names of settings, for error messages. */
 export interface SharedSettingNames {
@@ -15,6 +19,17 @@ export interface SharedSettingNames {
   readonly file: string;
   /** The settings that decide the sizes of the tables, as a list for a sentence. */
   readonly sizes: string;
+}
+
+/** Locks of an open file (flock(2)). They belong to the open file, so processes that inherit its fd hold them too. */
+export interface FileLocks {
+  /** Takes the shared lock instead of the lock that the fd has. Returns `false` if another process has the exclusive lock. */
+  tryShared(fd: number): boolean;
+  /**
+   * Takes the exclusive lock instead of the lock that the fd has. Returns `false` if another process has a lock. The fd then has
+   * no lock.
+   */
+  tryExclusive(fd: number): boolean;
 }
 
 export interface SharedFileOptions {
@@ -25,126 +40,171 @@ export interface SharedFileOptions {
   /** If true, another process of this gateway uses the file. The file must then exist and be usable. */
   readonly isInherited?: boolean;
   readonly settingNames: SharedSettingNames;
-  /** Waits for the exclusive lock on an open file. The lock ends when the file is closed. */
-  readonly lockFile: (fd: number) => void;
+  readonly locks: FileLocks;
 }
 
-/** Maximum number of attempts to open the file. An attempt fails if another process has replaced the file by an unusable one. */
-const ATTEMPTS_MAX = 5;
-
-/** A file that several processes have mapped into their memory. */
-export interface SharedFile extends SharedTables {
-  /** Whether `openSharedFile` created the file. */
+export interface OpenedFile {
+  /** The open file, with the shared lock. Keep it open while the file is used. */
+  readonly fd: number;
+  /** Whether `openSharedFile` created the contents of the file. */
   readonly isNew: boolean;
+  /** When the contents were created, in Unix ms. */
+  readonly createdMs: number;
 }
 
 /**
  * Opens the shared file. Creates the file if it does not exist. Throws `StoreError` if the file cannot be used or created. For
  * example, the disk is full, or the file belongs to another user.
  *
- * - If the file's header names another boot, PID namespace, layout or table size, a new, empty file replaces it. All reservations
- *   in the old file are lost. If `isInherited` is set, the function throws instead.
- * - A process that has already opened the old file continues to use it, and shares no reservations with this process. So only the
- *   supervisor may call this function with new table sizes.
+ * - If the file's header names another boot, layout or table size, its contents are replaced. All reservations in them are lost.
+ * - While another process uses the file, its contents are not replaced, and the function throws. With two sets of contents, a
+ *   request could be accepted twice.
+ * - The processes of one file need one PID namespace, because each checks which others are running.
+ * - A file that is not a shared file is never changed.
  */
-export function openSharedFile(options: SharedFileOptions): SharedFile {
+export function openSharedFile(options: SharedFileOptions): OpenedFile {
   try {
     let isNew = false;
-    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-      const opened = openExisting(options);
-      if (opened !== undefined) return { ...opened, isNew };
-      if (options.isInherited) throw new Error(OTHER_FILE);
-      isNew = create(options);
+    for (let waitedMs = 0; ; waitedMs += RETRY_MS) {
+      const outcome = attempt(options);
+      if (outcome.kind === "opened") return { fd: outcome.fd, createdMs: outcome.header.createdMs, isNew };
+      if (outcome.kind === "created") isNew = true;
+      else if (waitedMs >= outcome.waitMsMax) throw new Error(outcome.problem);
+      else Bun.sleepSync(RETRY_MS);
     }
-    throw new Error("other processes replace it");
   } catch (error) {
-    if (error instanceof StoreError) throw error;
-    throw new StoreError(`${options.settingNames.file} ${options.path}: ${reasonOf(error, options)}`, { cause: error });
-  }
-}
-
-function openExisting({ path, tables, settingNames }: SharedFileOptions): SharedTables | undefined {
-  const fd = openIfThere(path);
-  if (fd === undefined) return undefined;
-  try {
-    const stat = fstatSync(fd);
-    if (!stat.isFile()) throw new StoreError(`${settingNames.file} ${path}: not a regular file`);
-    if (stat.uid !== process.getuid?.()) throw new StoreError(`${settingNames.file} ${path}: belongs to another user`);
-    if ((stat.mode & MODE_MASK) !== MODE) throw new StoreError(`${settingNames.file} ${path}: its mode must be 0600`);
-    const header = usableHeader(fd, tables);
-    if (header === undefined) return undefined;
-    return mapTables(fd, header, tables);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-function openIfThere(path: string): number | undefined {
-  try {
-    return openSync(path, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  } catch (error) {
-    if (errorCode(error) === "ENOENT") return undefined;
-    throw error;
+    const { settingNames, path } = options;
+    throw new StoreError(`${settingNames.file} ${pathShown(path)}: ${reasonOf(error, options)}`, { cause: error });
   }
 }
 
 /**
- * Creates the file under a temporary name, reserves all its blocks, and then gives it the name `path`. So no process sees an
- * incomplete file. Returns `false` if another process created or replaced the file first.
+ * Throws `StoreError` if there is a file at `path` that must not be overwritten. Does nothing if the file cannot be read.
+ * `setting`: the setting that contains the path.
  */
-function create(options: SharedFileOptions): boolean {
-  const { path, tables, nowMs } = options;
-  const next = `${path}.${process.pid}`;
-  // An earlier process with the same process id may have been killed before it removed its file. In a container, ids often repeat.
-  rmSync(next, { force: true });
-  const fd = openSync(next, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, MODE);
+export function requireNoForeignFile(path: string, setting: string): void {
+  let fd: number;
   try {
-    // Zeros reserve the blocks. If the disk is full later, an access to a block that is not reserved causes SIGBUS.
-    const zeros = new Uint8Array(CHUNK_BYTES);
-    for (let left = fileBytes(tables); left > 0; ) left -= writeSync(fd, zeros, 0, Math.min(left, CHUNK_BYTES));
-    writeHeader(fd, tables, nowMs);
-    return link(next, path) || replace(next, options);
+    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch {
+    return;
+  }
+  try {
+    if (fstatSync(fd).isFile() && isForeign(fd)) throw new StoreError(`${setting} ${pathShown(path)}: ${FOREIGN}`);
   } finally {
-    rmSync(next, { force: true });
     closeSync(fd);
   }
 }
 
-/** Gives the new file the name `path`. Returns `false` if a file has this name already. */
-function link(next: string, path: string): boolean {
+const FOREIGN = "is not a shared file of sallyport; choose another path or delete it";
+const NOT_INHERITED = "not the file of the running gateway, or of other sizes; restart the gateway instead";
+const OTHER_NAMESPACE =
+  "a process in another PID namespace, such as another container, uses it; only processes of one PID namespace can share it; choose another path";
+
+type Outcome =
+  | { readonly kind: "opened"; readonly fd: number; readonly header: Header }
+  /** The file now has contents. The next attempt opens it. */
+  | { readonly kind: "created" }
+  /** Another process uses or changes the file. After `waitMsMax`, this is an error. */
+  | { readonly kind: "blocked"; readonly problem: string; readonly waitMsMax: number };
+
+function attempt(options: SharedFileOptions): Outcome {
+  const fd = openOrCreate(options);
+  if (fd === undefined) return REPLACED;
+  let isKept = false;
   try {
-    linkSync(next, path);
-    return true;
+    requireOwnFile(fd);
+    const outcome = use(fd, options);
+    isKept = outcome.kind === "opened";
+    return outcome;
+  } finally {
+    if (!isKept) closeSync(fd);
+  }
+}
+
+const REPLACED: Outcome = {
+  kind: "blocked",
+  problem: "other processes replace it again and again",
+  waitMsMax: STARTER_WAIT_MS_MAX,
+};
+const LOCKED: Outcome = {
+  kind: "blocked",
+  problem: "another process has locked it, or its file system has no locks",
+  waitMsMax: WRITER_WAIT_MS_MAX,
+};
+
+/** Opens the file for use by this process if possible. Otherwise, makes the contents usable while this process is alone. */
+function use(fd: number, options: SharedFileOptions): Outcome {
+  const { path, tables, isInherited, locks, settingNames } = options;
+  if (!locks.tryShared(fd)) return LOCKED;
+  if (!isAt(fd, path)) return REPLACED;
+  const state = stateOf(fd, tables);
+  if (state.kind === "usable") return { kind: "opened", fd, header: state.header };
+  if (state.kind === "foreign") throw new Error(FOREIGN);
+  if (isInherited) throw new Error(NOT_INHERITED);
+  if (!locks.tryExclusive(fd)) {
+    const problem =
+      state.kind === "unusable"
+        ? `another process uses it, and for this process ${state.problem}; stop it, or choose another path (a change of ${settingNames.sizes} changes the sizes)`
+        : OTHER_NAMESPACE;
+    return { kind: "blocked", problem, waitMsMax: STARTER_WAIT_MS_MAX };
+  }
+  return isAt(fd, path) ? makeUsable(fd, options) : REPLACED;
+}
+
+/** Makes the contents of the file usable. This process must have the exclusive lock. */
+function makeUsable(fd: number, { path, tables, nowMs }: SharedFileOptions): Outcome {
+  // Another process may have changed the file before this process got the exclusive lock.
+  const state = stateOf(fd, tables);
+  if (state.kind === "usable") return REPLACED;
+  if (state.kind === "foreign") throw new Error(FOREIGN);
+  if (state.kind === "other namespace") {
+    adopt(fd, state.header, tables);
+    return REPLACED;
+  }
+  try {
+    writeNewReserved(fd, tables, nowMs);
   } catch (error) {
-    if (errorCode(error) === "EEXIST") return false;
+    rmSync(path, { force: true });
+    throw error;
+  }
+  return { kind: "created" };
+}
+
+function openOrCreate({ path, isInherited }: SharedFileOptions): number | undefined {
+  const flags = constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+  try {
+    return openSync(path, flags);
+  } catch (error) {
+    if (errorCode(error) !== "ENOENT") throw error;
+    if (isInherited) throw new Error(NOT_INHERITED);
+  }
+  try {
+    return openSync(path, flags | constants.O_CREAT | constants.O_EXCL, MODE);
+  } catch (error) {
+    if (errorCode(error) === "EEXIST") return undefined;
     throw error;
   }
 }
 
-/**
- * Replaces an unusable file by the new file. Returns `false` if another process replaced the unusable file first.
- *
- * Several processes may try to replace the file at the same time. The lock on the old file ensures that only one of them
- * succeeds. If two processes used different files, a request could be accepted twice.
- */
-function replace(next: string, { path, tables, lockFile }: SharedFileOptions): boolean {
-  const fd = openIfThere(path);
-  if (fd === undefined) return false;
-  try {
-    if (usableHeader(fd, tables) !== undefined) return false;
-    lockFile(fd);
-    if (lstatSync(path).ino !== fstatSync(fd).ino) return false;
-    renameSync(next, path);
-    return true;
-  } finally {
-    closeSync(fd);
-  }
+function requireOwnFile(fd: number): void {
+  const stat = fstatSync(fd);
+  if (!stat.isFile()) throw new Error("not a regular file");
+  if (stat.uid !== process.getuid?.()) throw new Error("belongs to another user");
+  if ((stat.mode & MODE_MASK) !== MODE) throw new Error("its mode must be 0600");
 }
 
-function reasonOf(error: unknown, { tables, settingNames }: SharedFileOptions): string {
+/** Whether `path` still names the open file. Another process may have removed or replaced the file. */
+function isAt(fd: number, path: string): boolean {
+  const [named, opened] = [lstatSync(path, { throwIfNoEntry: false }), fstatSync(fd)];
+  return named?.ino === opened.ino && named.dev === opened.dev;
+}
+
+function reasonOf(error: unknown, { path, tables, settingNames }: SharedFileOptions): string {
   const code = errorCode(error);
   const mebibytes = Math.ceil(fileBytes(tables) / 1024 / 1024);
   if (code === "ENOSPC") return `no room for ${mebibytes} MiB; lower ${settingNames.sizes}, or choose another file system`;
   if (code === "ELOOP") return "is a symbolic link";
+  if (code === "ENOENT") return `its folder ${pathShown(dirname(path))} does not exist; create it`;
   return messageOf(error);
 }

@@ -3,8 +3,7 @@
  * buckets, over that many operations on sessions of its own.
  */
 import { systemClock } from "../../../src/core/clock.ts";
-import { openSharedFileStores } from "../../../src/stores/shared/open.ts";
-import { lockFile } from "../../../src/transport/linux/file-lock.ts";
+import { openStoresAt } from "../../support/shared-stores.ts";
 import { answerParent, parameters } from "../child.ts";
 
 const ENTRIES = 200_000;
@@ -12,9 +11,9 @@ const SESSIONS = 10_000;
 const BUDGET = { ratePerSecond: 1e6, burst: 1e6 };
 
 const { path, operations } = parameters<{ path: string; operations: number }>();
-const { replay, buckets } = openSharedFileStores(
+const { replay, buckets } = openStoresAt(
+  path,
   {
-    file: path,
     settingNames: { file: "the shared file", sizes: "the sizes" },
     replayEntriesMax: 10 * ENTRIES,
     bucketEntriesMax: ENTRIES,
@@ -23,7 +22,6 @@ const { replay, buckets } = openSharedFileStores(
     verifiedPeers: { entriesMax: 1000, ttlMs: 30_000 },
   },
   systemClock,
-  lockFile,
 );
 
 async function work(): Promise<number> {

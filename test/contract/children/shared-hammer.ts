@@ -5,8 +5,7 @@
 import { writeSync } from "node:fs";
 import { systemClock } from "../../../src/core/clock.ts";
 import { Refusal } from "../../../src/core/refusal.ts";
-import { openSharedFileStores } from "../../../src/stores/shared/open.ts";
-import { lockFile } from "../../../src/transport/linux/file-lock.ts";
+import { openStoresAt } from "../../support/shared-stores.ts";
 import { HAMMER_IDS, hammerDemands, SHARED_SETTINGS } from "../support/shared-settings.ts";
 
 const SLOW_MS = 1000;
@@ -14,7 +13,7 @@ const SLOW_MS = 1000;
 const BATCH = 2000;
 
 const [path = ""] = process.argv.slice(2);
-const { replay, buckets } = openSharedFileStores({ ...SHARED_SETTINGS, file: path }, systemClock, lockFile);
+const { replay, buckets } = openStoresAt(path, SHARED_SETTINGS, systemClock);
 const expiresAtMs = Math.ceil((systemClock.now() + 3_600_000) / 3_600_000) * 3_600_000 + 3_600_000;
 
 /** Returns false if the request was reserved before, or if the store refuses it because a killed process has not ended yet. */

@@ -5,15 +5,14 @@
  */
 import type { HeldCounts } from "../../../src/core/held-counts.ts";
 import { Refusal } from "../../../src/core/refusal.ts";
-import { openSharedFileStores } from "../../../src/stores/shared/open.ts";
-import { lockFile } from "../../../src/transport/linux/file-lock.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
+import { openStoresAt } from "../../support/shared-stores.ts";
 import type { SharedCall, SharedResult } from "../support/shared-processes.ts";
 import { SHARED_SETTINGS } from "../support/shared-settings.ts";
 
 const [path = ""] = process.argv.slice(2);
 const clock = new ManualClock(0);
-const stores = openSharedFileStores({ ...SHARED_SETTINGS, file: path }, clock, lockFile);
+const stores = openStoresAt(path, SHARED_SETTINGS, clock);
 
 process.on("message", ({ id, nowMs, call }: SharedCall) => {
   clock.step(nowMs - clock.now());

@@ -1,18 +1,17 @@
 import { describe, expect, test } from "bun:test";
 import { closeSync, fstatSync } from "node:fs";
-import { openMemoryFile } from "../../../../src/stores/shared/memory-file.ts";
+import { mapSharedFile } from "../../../../src/stores/shared/mapped-file.ts";
 import { createSharedMemory } from "../../../../src/transport/linux/shared-memory.ts";
 
 const NOT_LINUX = process.platform === "linux" ? undefined : "skipped: files without a name need Linux";
-const TABLES = [64 * 1024, 128 * 1024];
 const settingNames = { sizes: "a.size or b.size" };
+const TABLES = [64 * 1024, 128 * 1024];
 
 describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "a shared file without a name", () => {
   test("is the same memory for all that open it, with one key and one creation time", () => {
     const fd = createSharedMemory();
-    const first = openMemoryFile({ fd, tables: TABLES, nowMs: 1000, settingNames });
-    const second = openMemoryFile({ fd, tables: TABLES, nowMs: 2000, settingNames });
-    expect([first.isNew, second.isNew]).toEqual([true, false]);
+    const first = mapSharedFile({ fd, tables: TABLES, nowMs: 1000, settingNames });
+    const second = mapSharedFile({ fd, tables: TABLES, nowMs: 2000, settingNames });
     expect([first.createdMs, second.createdMs]).toEqual([1000, 1000]);
     expect(second.key).toEqual(first.key);
     new Int32Array(first.buffer, first.offsets[1], 1)[0] = 42;
@@ -23,7 +22,7 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "a shared file without a n
 
   test("takes no memory for pages that nobody has used", () => {
     const fd = createSharedMemory();
-    openMemoryFile({ fd, tables: [64 * 1024 * 1024], nowMs: 0, settingNames });
+    mapSharedFile({ fd, tables: [64 * 1024 * 1024], nowMs: 0, settingNames });
     const { size, blocks, mode } = fstatSync(fd);
     expect(size).toBeGreaterThan(64 * 1024 * 1024);
     expect(blocks * 512).toBeLessThan(64 * 1024);
@@ -33,14 +32,14 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "a shared file without a n
 
   test("is not used with other sizes", () => {
     const fd = createSharedMemory();
-    openMemoryFile({ fd, tables: TABLES, nowMs: 0, settingNames });
-    expect(() => openMemoryFile({ fd, tables: [64 * 1024, 64 * 1024], nowMs: 0, settingNames })).toThrow(
+    mapSharedFile({ fd, tables: TABLES, nowMs: 0, settingNames });
+    expect(() => mapSharedFile({ fd, tables: [64 * 1024, 64 * 1024], nowMs: 0, settingNames })).toThrow(
       "other sizes; a change of a.size or b.size needs a restart",
     );
     closeSync(fd);
   });
 
   test("that is no file is a clear error", () => {
-    expect(() => openMemoryFile({ fd: 99_999, tables: TABLES, nowMs: 0, settingNames })).toThrow("cannot be used");
+    expect(() => mapSharedFile({ fd: 99_999, tables: TABLES, nowMs: 0, settingNames })).toThrow("cannot be used");
   });
 });

@@ -47,7 +47,8 @@ export async function startServe(options: ServeOptions): Promise<ServedGateway> 
   const replaced = Promise.withResolvers<"replaced">();
   let upgrade: Upgrade | undefined;
   let workers: WorkerReplacement | undefined;
-  const request = async (of: UpgradeScope = "all") => {
+  const request = async (of: UpgradeScope = "all"): Promise<UpgradeOutcome> => {
+    if (program === undefined) return notUpgradable(log);
     if (of === "workers") return workers?.request() ?? STARTING;
     return upgrade?.request() ?? STARTING;
   };
@@ -59,7 +60,7 @@ export async function startServe(options: ServeOptions): Promise<ServedGateway> 
     ...options,
     metrics,
     sharesMemory: process.platform === "linux",
-    upgrade: program && request,
+    upgrade: request,
     reload,
     reloadObstacle: () => upgrade?.activity ?? workers?.activity,
     onOperatorRevocation(revocation) {
@@ -124,6 +125,12 @@ const NOT_STARTED: ReloadOutcome = { kind: "refused", problems: ["the gateway is
 function start(options: GatewayOptions): Promise<ReplaceableGateway> {
   const workers = options.config["workers.count"];
   return workers === "auto" || workers === 1 ? startGateway(options) : startSupervisor({ ...options, workers });
+}
+
+function notUpgradable(log: Log): UpgradeOutcome {
+  const problem = "an upgrade needs Linux: restart the gateway instead";
+  log.warn("upgrade refused", { cause: problem });
+  return { kind: "refused", problem };
 }
 
 function containerObstacle(): string | undefined {

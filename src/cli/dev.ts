@@ -1,4 +1,4 @@
-import { embeddedBackendOptions, withEmbeddedBackend } from "../app/embedded-backend.ts";
+import { embeddedBackendOptions, warnOfUnused, withEmbeddedBackend } from "../app/embedded-backend.ts";
 import { type Gateway, startGateway } from "../app/gateway.ts";
 import { createTelemetry } from "../app/telemetry.ts";
 import { loadConfig } from "../config/load.ts";
@@ -23,6 +23,7 @@ export const HELP = `usage: sallyport dev [--config FILE] [--set KEY=VALUE …]
 Starts the gateway with an embedded backend, on loopback, for development. No settings are needed. It prints how to log in.
 The playground, a page at / of the edge, logs in, sends commands and shows each check.
 A new signing key is generated at every start. Users and sessions are kept in memory unless dev.database names a file.
+It has one process, which is restarted and not upgraded. The log names the settings that are given and not used.
 
   --config FILE     a file with settings in TOML, YAML or JSON; default: the variable SALLYPORT_CONFIG
   --set KEY=VALUE   one setting; overrides the file and the variables; repeatable
@@ -34,7 +35,7 @@ Example:
 SIGTERM or SIGINT (Ctrl-C) stops the gateway.`;
 
 /** `sallyport dev`: runs the gateway with an embedded backend, for development. */
-export async function run(args: readonly string[], { reloads }: HeldSignals): Promise<number> {
+export async function run(args: readonly string[], { reloads, upgrades }: HeldSignals): Promise<number> {
   try {
     const load = () =>
       loadConfig({
@@ -43,6 +44,7 @@ export async function run(args: readonly string[], { reloads }: HeldSignals): Pr
       });
     const config = load();
     const { log, metrics } = createTelemetry(config);
+    warnOfUnused(config, log);
     await using undo = new AsyncDisposableStack();
     const stop = stopSignal(process.stdout.isTTY ? ON_TERMINAL : ELSEWHERE);
     const backend = await startDevBackend({ ...embeddedBackendOptions(config), log });
@@ -53,6 +55,7 @@ export async function run(args: readonly string[], { reloads }: HeldSignals): Pr
     if (typeof gateway === "string") return await abortStart(gateway, log);
     console.log(howToTry(gateway.gateway, backend, config));
     reloads.start(() => void gateway.reload(() => wired(load())));
+    upgrades.start(() => log.warn("upgrade refused", { cause: NOT_UPGRADED }));
     log.info("gateway stopping", { signal: await Promise.race([stop, gateway.failed]) });
     await gateway.stop();
     await log.flush();
@@ -61,6 +64,8 @@ export async function run(args: readonly string[], { reloads }: HeldSignals): Pr
     return reportFailure(error, "; is another sallyport dev running?");
   }
 }
+
+const NOT_UPGRADED = "sallyport dev has one process and cannot be upgraded: restart it instead";
 
 /** The defaults of `sallyport dev` that differ from those of the schema. */
 const DEFAULTS = {
@@ -100,7 +105,8 @@ function starter({ backend, log, metrics, page }: StarterParts): StartGateway {
   return (config, restart) => {
     const calls = { setup: setupOf(config), backend: backend.devEndpoints, restart, log };
     const endpoints = page === undefined ? [] : playgroundEndpoints(page, gatewayFacts(config), calls);
-    return startGateway({ config, log, metrics, checkpoints, endpoints });
+    const upgrade = async () => ({ kind: "refused", problem: NOT_UPGRADED }) as const;
+    return startGateway({ config, log, metrics, checkpoints, endpoints, upgrade });
   };
 }
 

@@ -28,14 +28,18 @@ const UNITS: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   },
 };
 
-/** Returns advice for a number with a unit, such as `5s`, or for a number in quotation marks. */
-export function numberHint(raw: unknown, unit: string): string | undefined {
+/**
+ * Returns advice for a number with a unit, such as `5s`, or for a number in quotation marks. `accepts`: whether the setting accepts
+ * a number. Returns `undefined` if the setting does not accept the number of the advice.
+ */
+export function numberHint(raw: unknown, unit: string, accepts: (number: number) => boolean): string | undefined {
   if (typeof raw !== "string") return undefined;
   const [, digits = "", suffix = ""] = /^(\d{1,12}(?:\.\d{1,9})?)\s?([A-Za-z%]{0,3})$/.exec(raw.trim()) ?? [];
   if (digits === "") return undefined;
   const factor = suffix === "" ? 1 : UNITS[unit]?.[suffix];
-  if (factor !== undefined) return `write ${Number(digits) * factor}, without unit and quotation marks`;
-  return "write the number without unit and quotation marks";
+  const number = Number(digits) * (factor ?? 1);
+  if (!accepts(number)) return undefined;
+  return `write ${factor === undefined ? "the number" : `${number},`} without unit and quotation marks`;
 }
 
 const TRUE = /^(true|yes|on|1|enabled)$/i;
@@ -68,12 +72,15 @@ export function urlHint(raw: unknown): string | undefined {
   return "remove everything from the ? or # on";
 }
 
+const PORT_TOO_HIGH = "the port is above 65535";
+
 export function listenHint(raw: unknown): string | undefined {
   const text = typeof raw === "string" || typeof raw === "number" ? String(raw).trim() : "";
   if (QUOTED.test(text)) return OWN_QUOTES;
   const [, port] = /^(?:\*?:)?(\d{1,5})$/.exec(text) ?? [];
+  if (Number(port) > 65_535) return PORT_TOO_HIGH;
   if (port !== undefined) return `write "127.0.0.1:${port}", or "0.0.0.0:${port}" for all addresses of this machine`;
-  if (Number(/:(\d{1,9})$/.exec(text)?.[1]) > 65_535) return "the port is above 65535";
+  if (Number(/:(\d{1,9})$/.exec(text)?.[1]) > 65_535) return PORT_TOO_HIGH;
   if (/^[a-z0-9+]+:\/\//i.test(text)) return "remove the scheme before the host, and everything after the port";
   const at = text.lastIndexOf(":");
   if (isIP(text.slice(0, at)) === 6 && /^\d{1,5}$/.test(text.slice(at + 1)))

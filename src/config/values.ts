@@ -17,13 +17,14 @@ function shownNumber(raw: unknown): string {
 }
 
 export function int(unit: string, min: number, max: number): Decoder<number> {
+  const accepts = (raw: number) => Number.isSafeInteger(raw) && raw >= min && raw <= max;
   return decoder(
     `an integer from ${min} to ${max} (${unit})`,
-    (raw) => (typeof raw === "number" && Number.isSafeInteger(raw) && raw >= min && raw <= max ? raw : undefined),
+    (raw) => (typeof raw === "number" && accepts(raw) ? raw : undefined),
     {
       fromText: (text) => (/^-?\d+$/.test(text.trim()) ? Number(text) : text),
       show: shownNumber,
-      hint: (raw) => numberHint(raw, unit),
+      hint: (raw) => numberHint(raw, unit, accepts),
       schema: { type: "integer", minimum: min, maximum: max, "x-unit": unit },
     },
   );
@@ -42,7 +43,7 @@ export function intOrAuto(unit: string, min: number, max: number): Decoder<numbe
     {
       fromText: (text) => number.fromText(text),
       show: shownNumber,
-      hint: (raw) => numberHint(raw, unit),
+      hint: (raw) => numberHint(raw, unit, (each) => number.decode(each).ok),
       schema: { anyOf: [{ enum: ["auto"] }, number.schema] },
     },
   );
@@ -50,13 +51,14 @@ export function intOrAuto(unit: string, min: number, max: number): Decoder<numbe
 
 /** Creates a decoder for a number above 0, with or without decimals. */
 export function positive(unit: string, max: number): Decoder<number> {
+  const accepts = (raw: number) => raw > 0 && raw <= max;
   return decoder(
     `a number above 0, at most ${max} (${unit})`,
-    (raw) => (typeof raw === "number" && raw > 0 && raw <= max ? raw : undefined),
+    (raw) => (typeof raw === "number" && accepts(raw) ? raw : undefined),
     {
       fromText: (text) => (/^\d*\.?\d+(e-?\d+)?$/i.test(text.trim()) ? Number(text) : text),
       show: shownNumber,
-      hint: (raw) => numberHint(raw, unit),
+      hint: (raw) => numberHint(raw, unit, accepts),
       schema: { type: "number", exclusiveMinimum: 0, maximum: max, "x-unit": unit },
     },
   );

@@ -118,9 +118,18 @@ describe("problems", () => {
     ]);
   });
 
+  test("a number is advised only if the setting accepts it", () => {
+    const problem = (setting: string) => problemsOf(() => load({ argv: ["--set", setting] }))[0] ?? "";
+    expect(problem("workers.count=1.5")).toEndWith("expected auto or an integer from 1 to 64 (processes)");
+    expect(problem("workers.count=2x")).toEndWith("; write the number without unit and quotation marks");
+    expect(problem("workers.count=2.5x")).toEndWith("(processes)");
+    expect(problem("streams.heartbeat_ms=25m")).toEndWith("expected an integer from 1000 to 600000 (ms)");
+    expect(problem("streams.heartbeat_ms=1.5s")).toEndWith("; write 1500, without unit and quotation marks");
+  });
+
   test("an address with a port above 65535 is a problem that says so", () => {
     const expected = '"host:port" (write an IPv6 host in brackets; port 0 lets the system choose a port)';
-    for (const address of ["0.0.0.0:80800", "[::1]:65536", "localhost:100000"]) {
+    for (const address of ["0.0.0.0:80800", "[::1]:65536", ":70000", "70000", "localhost:100000"]) {
       expect(problemsOf(() => load({ argv: ["--set", `edge.listen=${address}`] }))).toEqual([
         `edge.listen (flag --set): got a text that is not shown, expected ${expected}; the port is above 65535`,
       ]);

@@ -38,10 +38,15 @@ export async function runAdminCommand(
   }
 }
 
-/** Sends a JSON body to an admin listener. Resolves to its answer, or to an error text if it gives no usable answer. */
-export function postAdmin(url: URL, timeoutMs: number, body: object): Promise<AdminAnswer | string> {
+/**
+ * Sends a JSON body to an admin listener. Resolves to its answer, or to an error text if it gives no usable answer. `what` names
+ * what the body asks for, such as `the upgrade`. The gateway continues with it if the answer comes too late.
+ */
+export async function postAdmin(url: URL, timeoutMs: number, what: string, body: object): Promise<AdminAnswer | string> {
   const headers = { "content-type": "application/json" };
-  return askAdmin(url, timeoutMs, { method: "POST", headers, body: JSON.stringify(body) });
+  const answer = await askAdmin(url, timeoutMs, { method: "POST", headers, body: JSON.stringify(body) });
+  if (answer !== late(url)) return answer;
+  return `${answer}: ${what} may still complete; look at the log of the gateway, or run the command again`;
 }
 
 /**
@@ -73,8 +78,12 @@ export async function askAdmin(url: URL, timeoutMs: number, init: BunFetchReques
     return `the server at ${url.origin} is not the admin listener of a gateway`;
   } catch (error) {
     const isTimeout = error instanceof Error && error.name === "TimeoutError";
-    return isTimeout ? `no answer from ${url.origin} in time` : `no answer from ${url.origin}: ${messageOf(error)}`;
+    return isTimeout ? late(url) : `no answer from ${url.origin}: ${messageOf(error)}`;
   }
+}
+
+function late(url: URL): string {
+  return `no answer from ${url.origin} in time`;
 }
 
 function reasonsOf(answer: JsonValue | undefined): string[] {

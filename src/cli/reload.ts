@@ -12,7 +12,7 @@ export const HELP = helpOf(RELOAD);
 /** `sallyport reload`: lets a running gateway read its configuration again, and prints what changed. */
 export function run(args: readonly string[]): Promise<number> {
   return runAdminCommand(RELOAD, args, "1m", async (parsed, timeoutMs) =>
-    report(await postAdmin(adminUrl(parsed, "/reload"), timeoutMs, {})),
+    report(await postAdmin(adminUrl(parsed, "/reload"), timeoutMs, "the reload", {})),
   );
 }
 

@@ -198,6 +198,10 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "an upgrade is refused", (
     expect(await run("--url", "http://127.0.0.1:9")).toEqual({ code: 1, err: expect.stringContaining("no answer from") });
     expect((await run("--url", "nonsense")).code).toBe(2);
     expect((await run("--nonsense")).code).toBe(2);
+    const silent = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Promise<Response>(() => {}) });
+    opened.defer(() => silent.stop(true));
+    const { err } = await run("--url", silent.url.origin, "--timeout", "100ms");
+    expect(err).toContain("in time: the upgrade may still complete; look at the log of the gateway, or run the command again");
   });
 });
 

@@ -13,7 +13,11 @@ Exit codes: 0 if the configuration is applied; 1 if it is refused or no gateway 
 or the configuration is wrong.`,
   options: [
     { name: "url", value: "URL", about: "the admin listener, such as http://127.0.0.1:8082" },
-    { name: "timeout", value: "DURATION", about: "give up waiting after this time, such as 10s; default: 1m" },
+    {
+      name: "timeout",
+      value: "DURATION",
+      about: "give up waiting after this time, such as 10s; the reload goes on; default: 1m",
+    },
     ...SETTINGS,
   ],
   examples: ["sallyport reload --config gateway.toml", "sallyport reload --url http://127.0.0.1:8082"],

@@ -11,7 +11,7 @@ export const HELP = helpOf(UPGRADE);
 export function run(args: readonly string[]): Promise<number> {
   return runAdminCommand(UPGRADE, args, "5m", async (parsed, timeoutMs) => {
     const body = parsed.has("workers") ? { workers: true } : {};
-    return report(await postAdmin(adminUrl(parsed, "/upgrade"), timeoutMs, body));
+    return report(await postAdmin(adminUrl(parsed, "/upgrade"), timeoutMs, "the upgrade", body));
   });
 }
 
@@ -29,5 +29,8 @@ function report(answer: AdminAnswer | string): number {
 function successOf({ status, body }: AdminAnswer): string | undefined {
   if (status === "workers replaced") return `workers replaced: ${numberMember(body, "workers")}`;
   if (status !== "upgraded") return undefined;
-  return `upgraded: process ${numberMember(body, "pid")}, version ${textMember(body, "version")}`;
+  const executable = textMember(body, "executable");
+  const done = `upgraded: process ${numberMember(body, "pid")}, version ${textMember(body, "version")}`;
+  // Older releases do not name the executable.
+  return executable === undefined ? done : `${done}, executable ${executable}`;
 }

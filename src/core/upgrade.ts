@@ -3,7 +3,7 @@ export type UpgradeScope = "all" | "workers";
 
 /** The outcome of a request to upgrade the gateway. `problem` is a text for operators. */
 export type UpgradeOutcome =
-  | { readonly kind: "upgraded"; readonly pid: number; readonly version: string }
+  | { readonly kind: "upgraded"; readonly pid: number; readonly version: string; readonly executable: string }
   | { readonly kind: "workers replaced"; readonly workers: number }
   | { readonly kind: "refused"; readonly problem: string }
   | { readonly kind: "failed"; readonly problem: string };

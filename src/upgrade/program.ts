@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, realpathSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { isAbsolute, resolve } from "node:path";
 
 export interface Program {
   /** The path of the executable, then the arguments. */
@@ -16,21 +16,32 @@ export interface Program {
  */
 export function startedProgram(env: Readonly<Record<string, string | undefined>>): Program {
   const [name = "", ...args] = readFileSync("/proc/self/cmdline", "utf8").split("\0").slice(0, -1);
-  const path = executablePath(name, env["PATH"] ?? "") ?? process.execPath;
+  const cwd = workingFolder(env["PWD"]);
+  const path = executablePath(name, cwd, env["PATH"] ?? "") ?? process.execPath;
   const defined = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined);
-  return { command: [path, ...args], cwd: process.cwd(), env: Object.fromEntries(defined) };
+  return { command: [path, ...args], cwd, env: Object.fromEntries(defined) };
+}
+
+/**
+ * Returns the path of the working folder. `PWD` is the path with which a shell entered the folder. It may contain a symbolic link
+ * that a deployment changes. process.cwd() would name the target of the link.
+ */
+function workingFolder(pwd: string | undefined): string {
+  const cwd = process.cwd();
+  const isSame = pwd !== undefined && isAbsolute(pwd) && existsSync(pwd) && realpathSync(pwd) === realpathSync(cwd);
+  return isSame ? pwd : cwd;
 }
 
 /**
  * Looks for the executable of this process under `name`, as execvp(3) does. Returns its absolute path; `undefined` if not found.
  */
-function executablePath(name: string, searchPath: string): string | undefined {
+function executablePath(name: string, cwd: string, searchPath: string): string | undefined {
   const candidates = name.includes("/")
-    ? [resolve(name)]
+    ? [resolve(cwd, name)]
     : searchPath
         .split(":")
         .filter((folder) => folder !== "")
-        .map((folder) => resolve(join(folder, name)));
+        .map((folder) => resolve(cwd, folder, name));
   const running = realpathSync("/proc/self/exe");
   return candidates.find((path) => existsSync(path) && realpathSync(path) === running);
 }

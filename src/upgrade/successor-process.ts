@@ -1,3 +1,4 @@
+import { realpathSync } from "node:fs";
 import { copyStderr } from "../workers/child-stderr.ts";
 import { decodeMessage, encodeMessage, type FromSuccessor, type ToSuccessor } from "./messages.ts";
 import type { Program } from "./program.ts";
@@ -14,6 +15,8 @@ export interface SuccessorEnd {
 
 export interface SuccessorProcess {
   readonly pid: number;
+  /** The path of the executable, without symbolic links. */
+  readonly executable: string;
   readonly ended: Promise<SuccessorEnd>;
   send(message: ToSuccessor): void;
   kill(): void;
@@ -38,9 +41,11 @@ const OWN_VARIABLES = ["WATCHDOG_PID", "NODE_CHANNEL_FD", "NODE_CHANNEL_SERIALIZ
  */
 export function startSuccessor({ program, variable, ...options }: SuccessorOptions): SuccessorProcess {
   const { onMessage, onBadMessage } = options;
+  const [path = "", ...args] = program.command;
+  const executable = realpathSync(path);
   const env = { ...program.env, [variable]: "1" };
   for (const name of OWN_VARIABLES) delete env[name];
-  const child = Bun.spawn([...program.command], {
+  const child = Bun.spawn([path, ...args], {
     cwd: program.cwd,
     env,
     stdio: ["inherit", "inherit", "pipe", options.sharedMemory ?? "ignore", 2],
@@ -61,6 +66,7 @@ export function startSuccessor({ program, variable, ...options }: SuccessorOptio
   }));
   return {
     pid: child.pid,
+    executable,
     ended,
     send(message) {
       if (child.exitCode !== null || child.killed) return;

@@ -102,14 +102,15 @@ export class Upgrade {
     try {
       const inheritance = this.#parts.gateway.bequeath();
       this.#successor = new Successor(this.#parts, inheritance);
-      log.info("upgrade started", { successor_pid: this.#successor.pid });
+      const { executable } = this.#successor;
+      log.info("upgrade started", { successor_pid: this.#successor.pid, executable });
       const version = await this.#successor.ready;
       const { pid } = this.#successor;
       this.#hasTakenOver = true;
-      log.info("gateway replaced by successor", { successor_pid: pid, successor_version: version });
+      log.info("gateway replaced by successor", { successor_pid: pid, successor_version: version, executable });
       onReady(pid);
       this.#successor.send({ type: "take over" });
-      return { kind: "upgraded", pid, version };
+      return { kind: "upgraded", pid, version, executable };
     } catch (cause) {
       this.#successor = undefined;
       const fields = cause instanceof SuccessorError ? cause.fields : {};
@@ -168,6 +169,11 @@ class Successor {
 
   get pid(): number {
     return this.#process.pid;
+  }
+
+  /** The path of the successor's executable. */
+  get executable(): string {
+    return this.#process.executable;
   }
 
   /** Resolves to the successor's version when the successor is ready. Rejects if the successor ends or is not ready in time. */

@@ -1,5 +1,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { rmSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Transport } from "@connectrpc/connect";
 import type { ConfigKey } from "../../src/config/schema.ts";
 import { selfSigned } from "../support/certificates.ts";
@@ -181,3 +183,23 @@ function slowMessage(gateway: UpgradableGateway) {
   });
   return { called: called.promise, answer: () => answered.resolve() };
 }
+
+test.skipIf(NOT_LINUX !== undefined)(
+  NOT_LINUX ?? "the new release is started if the gateway was started in a link that a deployment has changed",
+  async () => {
+    const releases = mkdtempSync(join(tmpdir(), "sallyport-releases-"));
+    opened.defer(() => rmSync(releases, { recursive: true }));
+    const [current, next] = [join(releases, "current"), join(releases, "2")];
+    const gateway = await start({}, { link: current });
+    cpSync(join(gateway.folder, "settings.json"), join(next, "settings.json"));
+    writeFileSync(join(next, "sallyport"), `#!/bin/sh\nexec ${process.execPath} "$@"\n`, { mode: 0o755 });
+    unlinkSync(current);
+    symlinkSync(next, current);
+    const { code, out } = await gateway.upgrade();
+    expect(code).toBe(0);
+    const executable = join(next, "sallyport");
+    expect(out).toEndWith(`, executable ${executable}\n`);
+    expect(gateway.lines("upgrade started")).toEqual([expect.objectContaining({ executable })]);
+  },
+  60_000,
+);

@@ -26,6 +26,8 @@ type Settings = Readonly<Partial<Record<ConfigKey, string>>>;
 export interface UpgradableOptions {
   readonly tls?: TlsTrust | undefined;
   readonly env?: Readonly<Record<string, string>>;
+  /** A path for a symbolic link to the folder of the gateway. The gateway is then started in the link, as by `cd` in a shell. */
+  readonly link?: string;
 }
 
 /** How `sallyport upgrade` ended. */
@@ -80,7 +82,7 @@ export class UpgradableGateway {
   }
 
   /** The settings are in a file that a test may change: `configure`. */
-  static async start(settings: Settings = {}, { tls, env = {} }: UpgradableOptions = {}): Promise<UpgradableGateway> {
+  static async start(settings: Settings = {}, { tls, env = {}, link }: UpgradableOptions = {}): Promise<UpgradableGateway> {
     const folder = mkdtempSync(join(tmpdir(), "sallyport-upgrade-"));
     const backend = await startDevBackend({
       restListen: ANY_PORT,
@@ -103,10 +105,12 @@ export class UpgradableGateway {
     await writeSettings(folder, all);
     // The executable is named by a link, as a deployment may do it.
     symlinkSync(process.execPath, join(folder, "sallyport"));
+    if (link !== undefined) symlinkSync(folder, link);
+    const cwd = link ?? folder;
     const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("SALLYPORT_"));
     const child = Bun.spawn(["./sallyport", MAIN, "serve", "--config", "settings.json"], {
-      cwd: folder,
-      env: { ...Object.fromEntries(inherited), ...env },
+      cwd,
+      env: { ...Object.fromEntries(inherited), PWD: cwd, ...env },
       stdout: "pipe",
       stderr: "pipe",
     });

@@ -2,18 +2,24 @@ import { randomUUID } from "node:crypto";
 import { constants, type Stats } from "node:fs";
 import { type FileHandle, lstat, mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
+import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 import { base64Decode, base64Encode } from "@bufbuild/protobuf/wire";
 import { type CredentialStore, isExportable, KeyStoreError } from "./credential-store.ts";
-import { importDeviceKey } from "./device-key.ts";
-import { parseJson, textMember } from "./json.ts";
+import { type DeviceKey, importDeviceKey } from "./device-key.ts";
+import { member, parseJson, textMember } from "./json.ts";
 import type { SessionCredentials } from "./login.ts";
+import { WebCryptoDeviceKey } from "./webcrypto-key.ts";
 
 /** Maximum size of the file. A valid file has about 200 bytes. */
 const FILE_BYTES_MAX = 16 * 1024;
 const FORMAT = "sallyport-credentials-1";
+const P256 = { kty: "EC", crv: "P-256" };
+/** The first byte of an uncompressed point (SEC 1, 2.3.3). */
+const UNCOMPRESSED = 4;
 
 /**
- * Creates a credential store in a file, for Node and Bun. It stores only keys of `generateExportableDeviceKey`.
+ * Creates a credential store in a file, for Node and Bun. It stores keys of both algorithms whose private key can be
+ * exported: keys of `generateDeviceKey` with the option `exportable`, and keys of `generateExportableDeviceKey`.
  *
  * The file has mode 600. A missing folder is created with mode 700. The file is replaced atomically: a crash leaves the old or
  * the new file.
@@ -47,16 +53,36 @@ async function load(file: string): Promise<SessionCredentials | undefined> {
 }
 
 async function save(file: string, { deviceSessionId, deviceKey }: SessionCredentials): Promise<void> {
-  if (!isExportable(deviceKey))
-    throw new KeyStoreError("key_not_storable", "a file stores only keys of generateExportableDeviceKey");
+  const keyFields = await keyFieldsOf(deviceKey);
   const folder = dirname(file);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   await checkFolder(folder);
   const existing = await lstat(file).catch(unlessMissing);
   if (existing !== undefined) checkFile(file, existing);
-  const seed = base64Encode(deviceKey.exportSeed());
-  const stored = { format: FORMAT, device_session_id: deviceSessionId, algorithm: deviceKey.algorithm, seed };
+  const stored = { format: FORMAT, device_session_id: deviceSessionId, ...keyFields };
   await replace(file, `${JSON.stringify(stored, null, 2)}\n`);
+}
+
+/** Returns the fields of the file that contain the key: the seed of an Ed25519 key (RFC 8032 5.1.5), or a JWK (RFC 7518 6.2). */
+async function keyFieldsOf(key: DeviceKey): Promise<JsonObject> {
+  if (isExportable(key)) return { algorithm: key.algorithm, seed: base64Encode(key.exportSeed()) };
+  if (!(key instanceof WebCryptoDeviceKey && key.privateKey.extractable))
+    throw new KeyStoreError("key_not_storable", "a file stores only keys that generateDeviceKey makes with exportable: true");
+  const { algorithm, privateKey } = key;
+  const { x = "", y = "", d = "" } = await crypto.subtle.exportKey("jwk", privateKey);
+  return algorithm === "ES256" ? { algorithm, jwk: { ...P256, x, y, d } } : { algorithm, seed: base64Encode(base64Decode(d)) };
+}
+
+/** Resolves to `undefined` if the fields contain no key. Rejects if the key is invalid. */
+async function deviceKeyOf(stored: JsonValue | undefined): Promise<DeviceKey | undefined> {
+  const [seed, jwk] = [textMember(stored, "seed"), member(stored, "jwk")];
+  if (seed) return importDeviceKey(base64Decode(seed));
+  const [x = "", y = "", d = ""] = ["x", "y", "d"].map((name) => textMember(jwk, name));
+  if (x === "") return undefined;
+  const parameters = { name: "ECDSA", namedCurve: P256.crv };
+  const privateKey = await crypto.subtle.importKey("jwk", { ...P256, x, y, d }, parameters, true, ["sign"]);
+  const publicKey = new Uint8Array([UNCOMPRESSED, ...base64Decode(x), ...base64Decode(y)]);
+  return new WebCryptoDeviceKey("ES256", publicKey, privateKey);
 }
 
 /** Replaces the file atomically: writes a new file in the same folder and renames it. */
@@ -86,13 +112,10 @@ async function textOf(handle: FileHandle): Promise<string> {
 async function credentialsOf(file: string, text: string): Promise<SessionCredentials> {
   const stored = parseJson(text);
   const deviceSessionId = textMember(stored, "device_session_id");
-  const seed = textMember(stored, "seed");
-  if (textMember(stored, "format") !== FORMAT || !deviceSessionId || !seed) throw damaged(file);
-  try {
-    return { deviceSessionId, deviceKey: await importDeviceKey(base64Decode(seed)) };
-  } catch {
-    throw damaged(file);
-  }
+  if (textMember(stored, "format") !== FORMAT || !deviceSessionId) throw damaged(file);
+  const deviceKey = await deviceKeyOf(stored).catch(() => undefined);
+  if (deviceKey === undefined) throw damaged(file);
+  return { deviceSessionId, deviceKey };
 }
 
 function damaged(file: string): KeyStoreError {

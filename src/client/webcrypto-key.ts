@@ -8,11 +8,14 @@ const PARAMETERS = {
   ES256: { key: { name: "ECDSA", namedCurve: "P-256" }, signature: { name: "ECDSA", hash: "SHA-256" } },
 } as const satisfies Record<KeyAlgorithm, { key: unknown; signature: unknown }>;
 
-/** A device key of WebCrypto. The private key cannot be exported. So a script in the page can use the key, but not copy it. */
+/**
+ * A device key of WebCrypto. A script in the page can use the key, but not copy it: the private key cannot be exported, except if
+ * it was generated with `exportable`.
+ */
 export class WebCryptoDeviceKey implements DeviceKey {
   readonly algorithm: KeyAlgorithm;
   readonly publicKey: Uint8Array;
-  /** The private key. IndexedDB can store this object, although the key cannot be exported. */
+  /** The private key. IndexedDB can store this object even if the key cannot be exported. */
   readonly privateKey: CryptoKey;
 
   constructor(algorithm: KeyAlgorithm, publicKey: Uint8Array, privateKey: CryptoKey) {
@@ -30,10 +33,13 @@ export class WebCryptoDeviceKey implements DeviceKey {
 export interface GenerateDeviceKeyOptions {
   /** The algorithms to try, in this order. Default: `EdDSA`, then `ES256`. */
   readonly algorithms?: readonly KeyAlgorithm[] | undefined;
+  /** Makes a private key that can be exported. The file store stores only such keys. Default: false. */
+  readonly exportable?: boolean | undefined;
 }
 
 /**
- * Creates a random device key. The private key cannot be exported if WebCrypto supports one of the algorithms.
+ * Creates a random device key. If WebCrypto supports one of the algorithms, the private key cannot be exported,
+ * except with the option `exportable`.
  *
  * If WebCrypto supports none of the algorithms:
  * - If `algorithms` contains `EdDSA`, the key is an `ExportableDeviceKey` of `@noble/ed25519`.
@@ -45,9 +51,9 @@ export function generateDeviceKey(options: GenerateDeviceKeyOptions = {}): Promi
 
 /** Like `generateDeviceKey`, but uses `subtle` instead of the WebCrypto of the runtime. */
 export async function generateKeyBy(subtle: Subtle, options: GenerateDeviceKeyOptions): Promise<DeviceKey> {
-  const { algorithms = ["EdDSA", "ES256"] } = options;
+  const { algorithms = ["EdDSA", "ES256"], exportable = false } = options;
   for (const algorithm of algorithms) {
-    const key = await generateNative(algorithm, subtle);
+    const key = await generateNative(algorithm, subtle, exportable);
     if (key !== undefined) return key;
   }
   if (algorithms.includes("EdDSA")) return generateExportableDeviceKey();
@@ -55,9 +61,13 @@ export async function generateKeyBy(subtle: Subtle, options: GenerateDeviceKeyOp
 }
 
 /** Resolves to `undefined` if WebCrypto does not exist or does not support the algorithm. */
-async function generateNative(algorithm: KeyAlgorithm, subtle: Subtle): Promise<WebCryptoDeviceKey | undefined> {
+async function generateNative(
+  algorithm: KeyAlgorithm,
+  subtle: Subtle,
+  exportable: boolean,
+): Promise<WebCryptoDeviceKey | undefined> {
   try {
-    const pair = await subtle?.generateKey(PARAMETERS[algorithm].key, false, ["sign", "verify"]);
+    const pair = await subtle?.generateKey(PARAMETERS[algorithm].key, exportable, ["sign", "verify"]);
     if (subtle === null || pair === undefined || !("privateKey" in pair)) return undefined;
     const publicKey = new Uint8Array(await subtle.exportKey("raw", pair.publicKey));
     return new WebCryptoDeviceKey(algorithm, publicKey, pair.privateKey);

@@ -31,7 +31,7 @@ const TYPES_MAX = 100;
 /**
  * One profile: a folder that contains a login, a pending login, and the message types of earlier calls.
  *
- * The client's `fileStore` is not used for the login, because it stores neither URLs nor ES256 keys.
+ * The client's `fileStore` is not used for the login, because it does not store URLs.
  */
 export class Profile {
   readonly name: string;

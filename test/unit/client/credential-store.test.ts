@@ -13,12 +13,23 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { KeyStoreError, memoryStore } from "../../../src/client/credential-store.ts";
-import { type DeviceKey, generateExportableDeviceKey } from "../../../src/client/device-key.ts";
+import { type DeviceKey, generateExportableDeviceKey, type KeyAlgorithm } from "../../../src/client/device-key.ts";
 import { fileStore } from "../../../src/client/file-store.ts";
 import { generateDeviceKey } from "../../../src/client/webcrypto-key.ts";
 import { failureOf } from "./test-client.ts";
 
 const MESSAGE = new Uint8Array([1, 2, 3]);
+const PARAMETERS = {
+  EdDSA: { key: "Ed25519", signature: "Ed25519" },
+  ES256: { key: { name: "ECDSA", namedCurve: "P-256" }, signature: { name: "ECDSA", hash: "SHA-256" } },
+} as const;
+
+async function verifierOf(algorithm: KeyAlgorithm, publicKey: Uint8Array) {
+  const { key, signature } = PARAMETERS[algorithm];
+  const imported = await crypto.subtle.importKey("raw", new Uint8Array(publicKey), key, false, ["verify"]);
+  return (signed: Uint8Array) => crypto.subtle.verify(signature, imported, new Uint8Array(signed), MESSAGE);
+}
+
 const modeOf = (path: string) => (lstatSync(path).mode & 0o777).toString(8);
 const credentials = async () => ({ deviceSessionId: "ds-1", deviceKey: await generateExportableDeviceKey() });
 
@@ -63,6 +74,21 @@ describe("the file store", () => {
     expect(loaded?.deviceSessionId).toBe("ds-1");
     expect(await loaded?.deviceKey.sign(MESSAGE)).toEqual(await saved.deviceKey.sign(MESSAGE));
   });
+
+  test.each(["EdDSA", "ES256"] as const)(
+    "gives an exportable %s key of WebCrypto back, and can store it again",
+    async (algorithm) => {
+      const deviceKey = await generateDeviceKey({ algorithms: [algorithm], exportable: true });
+      await fileStore(file).save({ deviceSessionId: "ds-1", deviceKey });
+      const loaded = (await fileStore(file).load()) ?? expect.unreachable();
+      expect(loaded.deviceKey).toMatchObject({ algorithm, publicKey: deviceKey.publicKey });
+      await fileStore(file).save(loaded);
+      const again = (await fileStore(file).load()) ?? expect.unreachable();
+      const verify = await verifierOf(algorithm, deviceKey.publicKey);
+      expect(await verify(await again.deviceKey.sign(MESSAGE))).toBe(true);
+      expect(modeOf(file)).toBe("600");
+    },
+  );
 
   test("replaces the file at once, leaves no draft, and deletes it", async () => {
     const store = fileStore(file);
@@ -122,12 +148,27 @@ describe("the file store", () => {
     }
   });
 
+  test("refuses a damaged ES256 key", async () => {
+    const deviceKey = await generateDeviceKey({ algorithms: ["ES256"], exportable: true });
+    await fileStore(file).save({ deviceSessionId: "ds-1", deviceKey });
+    const good = readFileSync(file, "utf8");
+    for (const [name, value] of [
+      ["d", ""],
+      ["x", "AAAA"],
+      ["y", "!"],
+      ["d", "A".repeat(42)],
+    ]) {
+      writeFileSync(file, good.replace(new RegExp(`"${name}": "[^"]+"`), `"${name}": "${value}"`));
+      expect(await failureOf(fileStore(file).load())).toMatchObject({ name: "KeyStoreError", code: "store_damaged" });
+    }
+  });
+
   test("refuses a key that cannot be exported, and says which key it takes", async () => {
     const own: DeviceKey = { publicKey: new Uint8Array(32), sign: async () => new Uint8Array(64) };
-    for (const deviceKey of [await generateDeviceKey(), own]) {
+    for (const deviceKey of [await generateDeviceKey(), await generateDeviceKey({ algorithms: ["ES256"] }), own]) {
       const error = await failureOf(fileStore(file).save({ deviceSessionId: "ds-1", deviceKey }));
       expect(error).toMatchObject({ code: "key_not_storable" });
-      expect(String(error)).toContain("generateExportableDeviceKey");
+      expect(String(error)).toContain("exportable: true");
     }
   });
 

@@ -61,6 +61,27 @@ describe("the package", () => {
     }
   });
 
+  test("has a README whose links work in the package", async () => {
+    const readme = await Bun.file(join(unpacked, "README.md")).text();
+    const slugs = [...readme.matchAll(/^#+ (.+)$/gm)].map(([, title = ""]) =>
+      title
+        .toLowerCase()
+        .replaceAll(/[^\w\- ]/g, "")
+        .replaceAll(" ", "-"),
+    );
+    const anchors = new Set(
+      slugs.map((slug, at) => {
+        const count = slugs.slice(0, at).filter((other) => other === slug).length;
+        return count === 0 ? `#${slug}` : `#${slug}-${count}`;
+      }),
+    );
+    const links = [...readme.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = ""]) => target);
+    expect(links.length).toBeGreaterThan(0);
+    const isGood = (link: string) => anchors.has(link) || link.startsWith("https://") || paths.includes(link);
+    expect(links.filter((link) => !isGood(link))).toEqual([]);
+    expect(readme).toContain("calls any public route with `registers_key`");
+  });
+
   test("has a manifest whose files exist, and the libraries that the tests use", async () => {
     const { exports, ...rest } = manifest();
     const targets = Object.values(exports).flatMap((target) => (typeof target === "string" ? [target] : Object.values(target)));

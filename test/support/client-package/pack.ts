@@ -14,9 +14,14 @@ export async function packClient(): Promise<Uint8Array> {
   const add = (path: string, text: string) => files.set(`package/${path}`, new TextEncoder().encode(text));
   for (const [path, text] of compileClient()) add(`dist/${path}`, text);
   add("package.json", `${JSON.stringify(manifest(), null, 2)}\n`);
-  add("README.md", await Bun.file(join(root, "src/client/README.md")).text());
+  add("README.md", packedReadme(await Bun.file(join(root, "src/client/README.md")).text()));
   add("LICENSE", await Bun.file(join(root, "LICENSE")).text());
   return Bun.gzipSync(Buffer.from(tar(files)), { level: 9 });
+}
+
+/** Replaces each link to a file of the repository by its text, because the package does not contain these files. */
+function packedReadme(text: string): string {
+  return text.replaceAll(/\[([^\]]+)\]\(\.{1,2}\/[^)]*\)/g, "$1");
 }
 
 export function manifest() {

@@ -1,7 +1,10 @@
 import type { WorkerLink } from "./worker-link.ts";
 
-/** Maximum time that a worker may need to prepare a configuration, in ms. */
-const PREPARE_MS_MAX = 10_000;
+/**
+ * Maximum time that a worker may need to prepare a configuration, in ms. A busy worker needs this time for about a thousand large
+ * schemas, because it also handles requests in between.
+ */
+const PREPARE_MS_MAX = 30_000;
 
 /** Lets every worker prepare a new configuration. Resolves to the problems that the workers report, without duplicates. */
 export async function preparedByAll(workers: readonly WorkerLink[], id: number, config: unknown): Promise<string[]> {

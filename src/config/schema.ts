@@ -55,7 +55,7 @@ export const SCHEMA = {
   "tls.reload_ms": setting(
     int("ms", 100, 86_400_000),
     10_000,
-    "Interval of the checks for changed files, in ms. The gateway checks the files of `tls.certificate_file`, `tls.key_file`, `tls.client_ca_file`, `backend.ca_file`, `backend.certificate_file`, `backend.key_file` and `backend.token_file`. The gateway loads a changed file without a restart. If a changed file is not valid, the gateway logs an error and continues to use the old content.",
+    "Interval of the checks for changed files, in ms. The gateway checks the files of `tls.certificate_file`, `tls.key_file`, `tls.client_ca_file`, `backend.ca_file`, `backend.certificate_file`, `backend.key_file` and `backend.token_file`. The gateway loads a changed file without a restart. If a changed file is not valid, the gateway logs an error and continues to use the old content, also in workers that start later.",
   ),
   "cors.origins": setting(
     list(origin, { plural: "origins", itemsMax: 256 }),

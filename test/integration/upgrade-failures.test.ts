@@ -110,11 +110,15 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "an upgrade fails, and the
   }, 60_000);
 
   test.skipIf(NO_REDIS !== undefined)(
-    `if it would use another Redis or prefix; no password is shown${NO_REDIS === undefined ? "" : ` (skipped: ${NO_REDIS})`}`,
+    `if it would use another Redis, prefix or shared file; no password is shown${NO_REDIS === undefined ? "" : ` (skipped: ${NO_REDIS})`}`,
     async () => {
       const redis = await TestRedis.start();
       opened.defer(() => redis.kill());
       const gateway = await start({ "stores.kind": "redis", "stores.redis.url": redis.url });
+      const { settings } = gateway;
+      await gateway.configure({ "stores.shared_file": join(gateway.folder, "stores") });
+      expect((await gateway.upgrade()).err).toContain(": stores.shared_file was changed: restart");
+      await gateway.replaceSettings(settings);
       await gateway.configure({ "stores.redis.prefix": "other" });
       expect((await gateway.upgrade()).err).toContain(": stores.redis.prefix was changed: restart");
       await gateway.configure({ "stores.redis.url": "redis://u:hunter2@127.0.0.1:1" });

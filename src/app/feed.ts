@@ -1,9 +1,12 @@
 import { hostname } from "node:os";
-import { CheckpointFile } from "../backend/feed/checkpoint-file.ts";
+import { CheckpointFile, isForeignFile } from "../backend/feed/checkpoint-file.ts";
 import { PushFeed } from "../backend/feed/push-feed.ts";
 import { openPushLink } from "../backend/feed/push-transport.ts";
+import { ConfigError } from "../config/problem.ts";
 import type { GatewayConfig } from "../config/rules.ts";
 import { unusedSetting } from "../config/rules-push.ts";
+import type { Config } from "../config/schema.ts";
+import { pathShown } from "../core/file-problem.ts";
 import type { PushSource } from "../core/push-source.ts";
 import type { FeedParts, OpenedFeed } from "./feed-parts.ts";
 import { openHttpSource } from "./http-source.ts";
@@ -70,8 +73,19 @@ export function checkpointFile(config: GatewayConfig, { clock, log }: Pick<FeedP
     return undefined;
   }
   const path = config["history.checkpoint_file"];
-  const options = { url: feedUrl(config), ageMs: config["history.age_ms"], clock, log };
-  return path === undefined ? undefined : new CheckpointFile({ path, ...options });
+  if (path === undefined) return undefined;
+  requireNoForeignCheckpoint(config);
+  return new CheckpointFile({ path, url: feedUrl(config), ageMs: config["history.age_ms"], clock, log });
+}
+
+/** Throws `ConfigError` if the checkpoint would overwrite a file that is no checkpoint. */
+export function requireNoForeignCheckpoint(config: Config): void {
+  const path = config["history.checkpoint_file"];
+  if (path === undefined || unusedSetting(config) !== undefined) return;
+  const foreign = [path, `${path}.next`].find(isForeignFile);
+  if (foreign === undefined) return;
+  const problem = "is not a checkpoint of sallyport; choose another path or delete it";
+  throw new ConfigError([`history.checkpoint_file: ${pathShown(foreign)} ${problem}`]);
 }
 
 /**

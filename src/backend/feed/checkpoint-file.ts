@@ -61,6 +61,18 @@ export class CheckpointFile implements FeedCheckpointStore {
   }
 }
 
+/** Matches the start of a checkpoint, of an empty file, and of zeros, which a crash of the machine may leave. */
+const START = /^(\{"url":|\0|$)/;
+
+/** Whether there is a file at `path` that is not a checkpoint, not even a damaged one. Its contents must be kept. */
+export function isForeignFile(path: string): boolean {
+  try {
+    return !START.test(readFileSync(path, "latin1"));
+  } catch {
+    return false;
+  }
+}
+
 function isCursor(value: unknown): value is string {
   return typeof value === "string" && value !== "" && value.length <= CURSOR_CHARS_MAX;
 }

@@ -66,6 +66,16 @@ export function readEventFile(path: string, kind: EventFileKind): ReadFile | und
   return { first, isOtherKind: value !== undefined && first === undefined, records, goodBytes, isDamaged, isEndDamaged };
 }
 
+/** Matches the start of a file of the event log, even a cut one: a checksum, then a space. After a crash, zeros may be there. */
+const START = /^([0-9a-f]{1,8}( |$)|\0|$)/;
+
+/** Whether there is a file at `path` that is not a file of an event log, not even a damaged one. Its contents must be kept. */
+export function isForeignFile(path: string): boolean {
+  const bytes = readIfPresent(path);
+  if (bytes === undefined || START.test(bytes.toString("latin1", 0, 9))) return false;
+  return linesOf(bytes).every(({ text }) => decodeLine(text) === undefined);
+}
+
 function readIfPresent(path: string): Buffer | undefined {
   try {
     return readFileSync(path);

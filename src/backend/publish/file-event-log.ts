@@ -6,7 +6,7 @@ import { pathShown, whyUnreadable } from "../../core/file-problem.ts";
 import { EVENT_ID_MEMORY_MS } from "../../core/limits.ts";
 import type { Log } from "../../core/telemetry.ts";
 import { EventFile, type FileOperations, fileOperations } from "./event-file.ts";
-import { type EventFileHeader, type EventFileKind, readEventFile } from "./event-file-reader.ts";
+import { type EventFileHeader, type EventFileKind, isForeignFile, readEventFile } from "./event-file-reader.ts";
 import type { EventLog, LoadedEvents, LoggedEvent } from "./event-log.ts";
 import { EventLogLock } from "./event-log-lock.ts";
 import { encodeLine, encodeRecord } from "./event-record.ts";
@@ -68,7 +68,9 @@ export class FileEventLog implements EventLog {
     this.#kind = { format: "sallyport push log 2", sync, bootId: sync === "os" ? bootId() : "" };
     let lock: EventLogLock | undefined;
     try {
+      this.#requireNoForeignFile(`${path}.lock`);
       lock = this.#lock = this.#takeLock();
+      for (const file of [path, this.#olderPath, this.#newPath]) this.#requireNoForeignFile(file);
       this.#finishNewFile();
       const stored = readStoredEvents(path, this.#olderPath, this.#kind, this.#lock.closedAt);
       this.#next = stored.next;
@@ -108,6 +110,13 @@ export class FileEventLog implements EventLog {
       this.#file = undefined;
       this.#lock.release();
     }
+  }
+
+  #requireNoForeignFile(file: string): void {
+    if (!isForeignFile(file)) return;
+    throw new EventLogError(
+      `push.log_file (${pathShown(this.#options.path)}): ${pathShown(file)} is not a file of this log; choose another path or delete it`,
+    );
   }
 
   #takeLock(): EventLogLock {

@@ -137,13 +137,19 @@ describe.each([
     60_000,
   );
 
-  test("a missing file, a missing line, or a file of something else: no client resumes with a hole", async () => {
+  test("a missing file, a missing line, or a file without a whole line: no client resumes with a hole", async () => {
     const { path, check } = await tenEvents(isKilled);
     for (const suffix of ["", ".1"]) {
       const lines = readFileSync(path + suffix, "latin1").split(/(?<=\n)/);
       // After a kill, a last line that is missing is the same as a line that was never written.
       const removable = lines.slice(0, isKilled && suffix === "" ? -1 : lines.length);
-      const contents = ["", "notes\n", "notes", ...removable.map((_, at) => lines.toSpliced(at, 1).join(""))];
+      const contents = [
+        "",
+        "00000000 notes\n",
+        "00000000 notes",
+        "\0\0",
+        ...removable.map((_, at) => lines.toSpliced(at, 1).join("")),
+      ];
       for (const text of contents) {
         const { wrong } = await check((copy) => writeFileSync(copy + suffix, text));
         expect([suffix, text, wrong]).toEqual([suffix, text, []]);

@@ -14,9 +14,10 @@ export function workerCount(
   config: Pick<Config, "workers.count">,
   { log, platform = process.platform, processors = availableProcessors }: WorkerCountParts,
 ): number {
-  const count = config["workers.count"];
-  if (platform === "linux") return count === "auto" ? Math.min(processors(), WORKERS_MAX) : count;
+  const given = config["workers.count"];
+  const count = given === "auto" ? Math.min(processors(), WORKERS_MAX) : given;
+  if (platform === "linux") return count;
   // Only the Linux kernel spreads the connections of a shared port over several processes.
-  if (count !== "auto" && count > 1) log.warn("workers.count ignored outside Linux", { workers: 1 });
+  if (count > 1) log.warn("workers.count ignored outside Linux", { given, workers: 1 });
   return 1;
 }

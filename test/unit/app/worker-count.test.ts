@@ -20,10 +20,12 @@ test("a number is used as it is on Linux", async () => {
   expect(await countOf(3, "linux", 1)).toEqual({ workers: 3, logged: "" });
 });
 
-test("elsewhere there is one process, with a warning only if more were asked for", async () => {
-  expect(await countOf("auto", "darwin", 8)).toEqual({ workers: 1, logged: "" });
+test("elsewhere there is one process, with a warning if there would be more on Linux", async () => {
+  expect(await countOf("auto", "darwin", 1)).toEqual({ workers: 1, logged: "" });
   expect(await countOf(1, "darwin", 8)).toEqual({ workers: 1, logged: "" });
-  const { workers, logged } = await countOf(4, "win32", 8);
-  expect(workers).toBe(1);
-  expect(JSON.parse(logged)).toMatchObject({ level: "warn", msg: "workers.count ignored outside Linux", workers: 1 });
+  for (const [given, platform] of [["auto", "darwin"] as const, [4, "win32"] as const]) {
+    const { workers, logged } = await countOf(given, platform, 8);
+    expect(workers).toBe(1);
+    expect(JSON.parse(logged)).toMatchObject({ level: "warn", msg: "workers.count ignored outside Linux", given, workers: 1 });
+  }
 });

@@ -43,6 +43,7 @@ export class WorkerLink {
   #silentTicks = 0;
   #lastMetrics: readonly MetricSnapshot[] = [];
   #killedBecause: string | undefined;
+  #hasEnded = false;
 
   constructor({ index, streams, answers, startProcess }: WorkerLinkParts) {
     this.index = index;
@@ -51,6 +52,7 @@ export class WorkerLink {
     this.streams = new WorkerStreams({ streams, send, defer: queueMicrotask });
     this.#answers = new WorkerAnswers(answers, send);
     this.ended = this.#process.ended.then((end) => {
+      this.#hasEnded = true;
       this.#notReady = ["not running"];
       this.streams.close();
       this.#answers.close();
@@ -122,6 +124,7 @@ export class WorkerLink {
 
   /** Kills the process. `why`: a text for operators, such as `it did not respond`. */
   kill(why: string): void {
+    if (this.#hasEnded) return;
     this.#killedBecause ??= why;
     this.#process.kill();
   }

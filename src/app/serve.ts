@@ -23,6 +23,8 @@ export interface ServeOptions
   /** How this process was started; `undefined` if it cannot be upgraded. */
   readonly program: Program | undefined;
   readonly service: ServiceManager;
+  /** Called when this process has replaced its predecessor. */
+  readonly onTakeOver?: () => void;
 }
 
 /** A gateway that another process can replace. */
@@ -99,6 +101,7 @@ export async function startServe(options: ServeOptions): Promise<ServedGateway> 
       revoke: (revocation) => gateway.revoke(revocation),
       onTakeOver() {
         keepStandardError(log);
+        options.onTakeOver?.();
         metrics.count("sallyport_upgrades_total", { outcome: "done" });
         log.info("gateway took over from predecessor", { version: project.version });
         started();

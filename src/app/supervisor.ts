@@ -104,9 +104,9 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Repla
     count: workers,
     streams: events.streams,
     answers,
-    startMessage(addresses) {
+    startMessage(worker, addresses) {
       const files: WorkerFiles = { tls: tls.current, backend: backend.identity() };
-      return startMessage(current, { addresses, files, mark: revocations.mark(), isFeedUp });
+      return startMessage(current, { worker, addresses, files, mark: revocations.mark(), isFeedUp });
     },
     startProcess: (onMessage) => startWorkerProcess(options.workerCommand ?? workerCommand(), memory.fd, onMessage),
     onChange: () => readiness.changed(),
@@ -218,6 +218,7 @@ function tellReadiness(pool: WorkerPool, readiness: Readiness): Timer {
 }
 
 interface Start {
+  readonly worker: number;
   readonly addresses: WorkerAddresses | undefined;
   readonly files: WorkerFiles;
   readonly mark: number;

@@ -39,8 +39,8 @@ type StartMessage = Extract<ToWorker, { type: "start" }>;
 
 export interface WorkerOptions {
   readonly channel: SupervisorChannel;
-  /** Creates the log and the metrics of this process. */
-  readonly createTelemetry: (config: Config) => { readonly log: WorkerLog; readonly metrics: GatewayMetrics };
+  /** Creates the log and the metrics of this process. `worker`: the index of the worker. */
+  readonly createTelemetry: (config: Config, worker: number) => { readonly log: WorkerLog; readonly metrics: GatewayMetrics };
   /** Returns the endpoints of the playground. Called only if it is enabled. */
   readonly playgroundEndpoints: (config: Config) => Promise<readonly HttpEndpoint[]>;
 }
@@ -65,7 +65,7 @@ export async function runWorker({ channel, createTelemetry, playgroundEndpoints 
     // The casts are safe, because the supervisor runs the same code. It has checked the configuration and the files.
     const config = requireBackend(start.config as Config);
     const files = start.files as WorkerFiles;
-    const worker = new Worker(config, start, { channel, ...createTelemetry(config) });
+    const worker = new Worker(config, start, { channel, ...createTelemetry(config, start.worker) });
     for (const message of early) worker.receive(message);
     receive = (message) => worker.receive(message);
     await worker.open(config, files, config["playground.enabled"] ? await playgroundEndpoints(config) : []);

@@ -83,7 +83,8 @@ async function serve(args: readonly string[], env: Environment, parts: ServePart
   };
   const loaded = await load();
   const succession = predecessor && { predecessor, inheritance: await predecessor.inheritance };
-  const { log, metrics } = createTelemetry(loaded);
+  // Until this process has taken over, its log lines must not be mistaken for those of the running gateway.
+  const { log, metrics } = createTelemetry(loaded, succession && { successor_pid: process.pid });
   const workers = workerCount(loaded, { log });
   const config = { ...loaded, "workers.count": workers };
   if (config.routes.length === 0) log.warn("no routes configured", { commands_refused_with: "MESSAGE_TYPE_UNKNOWN" });
@@ -91,7 +92,8 @@ async function serve(args: readonly string[], env: Environment, parts: ServePart
   const endpoints = config["playground.enabled"] ? await playgroundEndpoints(config) : [];
   const service = new ServiceManager(serviceVariables(env), log);
   const reload = async () => withCount(await load(), workers);
-  const options = { config, log, metrics, secretConfigFile, endpoints, program, service, succession, load: reload };
+  const onTakeOver = () => log.setFields(undefined);
+  const options = { onTakeOver, config, log, metrics, secretConfigFile, endpoints, program, service, succession, load: reload };
   const served = await Promise.race([startServe(options), stop]);
   if (typeof served === "string") return await abortStart(served, log);
   reloads.start(() => void served.reload());

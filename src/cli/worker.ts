@@ -23,8 +23,8 @@ export async function run(): Promise<number> {
       send: (message: FromWorker) => void process.send?.(message),
       onMessage: (receive) => void process.on("message", (message: ToWorker) => receive(message)),
     },
-    createTelemetry(config) {
-      const telemetry = createTelemetry(config);
+    createTelemetry(config, worker) {
+      const telemetry = createTelemetry(config, { worker, pid: process.pid });
       flush = () => telemetry.log.flush();
       return telemetry;
     },

@@ -10,6 +10,8 @@ export interface LogOptions {
   readonly format: LogFormat;
   readonly write: LogSink;
   readonly clock?: Clock;
+  /** The first fields of every line. A field of the line itself takes precedence. */
+  readonly fields?: LogFields | undefined;
   /** Called with the number of dropped log lines if the sink failed or the buffer was full. */
   readonly onDropped?: (lines: number) => void;
 }
@@ -19,6 +21,8 @@ export interface BatchedLog extends Log {
   flush(waitMs?: number): Promise<void>;
   /** Drops lines below this level from now on. */
   setLevel(level: Level): void;
+  /** Replaces the fields of every line from now on. */
+  setFields(fields: LogFields | undefined): void;
 }
 
 /** Maximum time that a line waits for the rest of its batch, in ms. */
@@ -35,11 +39,14 @@ export function createLog(options: LogOptions): BatchedLog {
   const line = FORMATTERS[format];
   const buffer = new LineBuffer(write, onDropped);
   const isoTime = isoTimes();
+  let common = options.fields;
   let lowest = LEVELS.indexOf(options.level);
   const logger = (at: Level) => {
     const rank = LEVELS.indexOf(at);
     return (message: string, fields?: LogFields) => {
-      if (rank >= lowest) buffer.add(line(isoTime(clock.now()), at, message, fields));
+      if (rank < lowest) return;
+      const all = common === undefined ? fields : { ...common, ...fields };
+      buffer.add(line(isoTime(clock.now()), at, message, all));
     };
   };
   return {
@@ -50,6 +57,9 @@ export function createLog(options: LogOptions): BatchedLog {
     flush: (waitMs = FLUSH_MS) => buffer.flush(waitMs),
     setLevel(level) {
       lowest = LEVELS.indexOf(level);
+    },
+    setFields(fields) {
+      common = fields;
     },
   };
 }

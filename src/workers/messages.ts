@@ -40,6 +40,8 @@ export type SentClaim = Exclude<ClaimOutcome, { kind: "first" }> | { readonly ki
 export type ToWorker =
   | {
       readonly type: "start";
+      /** The index of the worker. It is a field of its log lines. */
+      readonly worker: number;
       readonly config: unknown;
       /** The last good contents of the files that the worker reads. So it starts even if a file is broken at that time. */
       readonly files: unknown;

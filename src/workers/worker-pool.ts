@@ -20,10 +20,10 @@ export interface WorkerPoolParts {
   readonly streams: EventStreams;
   readonly answers: AnswerStore;
   /**
-   * Returns the message that starts a worker. `addresses` are the addresses that the first worker opened. They are `undefined`
+   * Returns the message that starts a worker. `worker` is its index. `addresses` are the addresses that the first worker opened. They are `undefined`
    * when the first worker starts.
    */
-  readonly startMessage: (addresses: WorkerAddresses | undefined) => ToWorker;
+  readonly startMessage: (worker: number, addresses: WorkerAddresses | undefined) => ToWorker;
   readonly startProcess: (onMessage: (message: FromWorker) => void) => WorkerProcess;
   readonly onChange: () => void;
   readonly clock: Pick<Clock, "monotonic">;
@@ -185,7 +185,7 @@ export class WorkerPool {
     const { streams, answers, startProcess, startMessage, clock, onChange } = this.#parts;
     const link = new WorkerLink({ index, streams, answers, startProcess });
     const startedMs = clock.monotonic();
-    link.send(startMessage(this.#addresses));
+    link.send(startMessage(index, this.#addresses));
     void link.ended.then((end) => {
       this.#others.delete(link);
       this.#endedMetrics.add(link.lastMetrics);

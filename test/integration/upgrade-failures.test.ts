@@ -75,6 +75,10 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "an upgrade fails, and the
     const { code, err } = await gateway.upgrade();
     expect(code).toBe(1);
     expect(err).toContain("the new process was not ready after 1500 ms: the push feed has not come up yet");
+    // An operator must not take the failure of the new process for an outage of the running one.
+    const pid = gateway.lines("upgrade started")[0]?.["successor_pid"];
+    await until(() => gateway.lines("push feed stream failed").length > 0, "the log line of the new process");
+    for (const line of gateway.lines("push feed stream failed")) expect(line["successor_pid"]).toBe(pid);
     await expectServing(gateway);
   }, 60_000);
 

@@ -95,6 +95,8 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "a replacement of the work
       expect(workersOf(gateway)).toHaveLength(2);
       expect(workersOf(gateway).filter((pid) => before.includes(pid))).toEqual([]);
       expect(gateway.lines("worker ended unexpectedly")).toEqual([]);
+      const answered = gateway.lines("RPC finished").map(({ worker, pid }) => [[0, 1].includes(Number(worker)), typeof pid]);
+      expect(new Set(answered.map(String))).toEqual(new Set(["true,number"]));
       await until(() => streams.every(({ ended }) => ended !== undefined), "the ends of the streams", WAIT_MS_MAX);
       expect(new Set(streams.map(({ ended }) => ended))).toEqual(new Set(["SHUTTING_DOWN"]));
       for (const answer of await Promise.all(polls)) expect(typesOf(answer)).toEqual(["gateway.server_time"]);

@@ -25,7 +25,7 @@ test("the sums include the counts of a worker that ended before any scrape", asy
     count: 1,
     streams: localStreams(createHub()),
     answers: new RemoteAnswers(() => {}),
-    startMessage: () => ({ type: "start", config: {}, files: {}, mark: 0, isFeedUp: true }),
+    startMessage: (worker) => ({ type: "start", worker, config: {}, files: {}, mark: 0, isFeedUp: true }),
     startProcess(onMessage) {
       const source = ++processes === 1 ? workerThatCounts(7, true) : workerThatCounts(100, false);
       return startWorkerProcess([process.execPath, "-e", source], process.stderr.fd, onMessage);

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Transport } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
@@ -8,6 +8,7 @@ import { EventSubscriber } from "../support/event-subscriber.ts";
 import { type SeenAnswer, send, signKeyed } from "../support/keyed-commands.ts";
 import { Poller, typesOf } from "../support/poller.ts";
 import { receivedSequence } from "../support/received-sequence.ts";
+import { NO_REDIS, TestRedis } from "../support/redis.ts";
 import { until } from "../support/until.ts";
 import { UpgradableGateway } from "../support/upgradable-gateway.ts";
 
@@ -48,8 +49,8 @@ function commandLineOf(pid: number): string | undefined {
   }
 }
 
-const transportOf = ({ edgeUrl }: UpgradableGateway, ca?: string): Transport =>
-  createConnectTransport({ baseUrl: edgeUrl, httpVersion: "1.1", ...(ca !== undefined && { nodeOptions: { ca } }) });
+const transportOf = ({ edgeUrl }: UpgradableGateway): Transport =>
+  createConnectTransport({ baseUrl: edgeUrl, httpVersion: "1.1" });
 
 /** Holds the answers to `user.profile.get` until `answer`. */
 function slowProfile({ faults }: UpgradableGateway) {
@@ -70,11 +71,11 @@ async function commandsOf({ adminUrl }: UpgradableGateway): Promise<number> {
   return lines.reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
 }
 
-async function expectServing(gateway: UpgradableGateway, ca?: string): Promise<void> {
+async function expectServing(gateway: UpgradableGateway): Promise<void> {
   const device = await gateway.login();
   for (let n = 0; n < 8; n++) {
     const request = await signKeyed(device, { messageType: "user.profile.get" });
-    expect((await send(transportOf(gateway, ca), request)).text).toStartWith("ok ");
+    expect((await send(transportOf(gateway), request)).text).toStartWith("ok ");
   }
 }
 
@@ -143,30 +144,33 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "a replacement of the work
     TEST_MS_MAX,
   );
 
-  test(
+  test.skipIf(NO_REDIS !== undefined)(
     "leaves the old workers in place if a new one cannot start, says why, and succeeds after a correction",
     async () => {
-      const { certificate: ca, certificateFile, keyFile } = await selfSigned("workers.test");
-      const gateway = await start(
-        { ...TWO, "tls.certificate_file": certificateFile, "tls.key_file": keyFile },
-        { tls: { ca } },
-      );
+      const own = await selfSigned("redis.test");
+      const { certificateFile, keyFile } = own;
+      const redis = await TestRedis.start({ tls: { own } });
+      opened.defer(() => redis.close());
+      const gateway = await start({
+        ...TWO,
+        ...{ "stores.kind": "redis", "stores.redis.url": redis.url, "stores.redis.durable": "true" },
+        ...{ "stores.redis.ca_file": certificateFile, "stores.redis.certificate_file": certificateFile },
+        "stores.redis.key_file": keyFile,
+      });
       const before = workersOf(gateway);
-      const copy = join(gateway.folder, "copy.pem");
-      copyFileSync(certificateFile, copy);
-      writeFileSync(certificateFile, "no certificate");
+      renameSync(keyFile, `${keyFile}.moved`);
       const { code, out, err } = await gateway.upgrade("--workers");
       expect({ code, out }).toEqual({ code: 1, out: "" });
       expect(err).toStartWith("sallyport: upgrade failed: worker 0 was not replaced: ");
-      expect(err).toContain("tls.certificate_file");
+      expect(err).toContain("stores.redis.key_file");
       await until(() => gateway.lines("replacement of workers failed").length === 1, "the log line", WAIT_MS_MAX);
       expect(gateway.lines("replacement of workers failed")).toEqual([expect.objectContaining({ level: "error" })]);
       expect(workersOf(gateway)).toEqual(before);
-      await expectServing(gateway, ca);
+      await expectServing(gateway);
 
-      copyFileSync(copy, certificateFile);
+      renameSync(`${keyFile}.moved`, keyFile);
       expect((await gateway.upgrade("--workers")).out).toBe("workers replaced: 2\n");
-      await expectServing(gateway, ca);
+      await expectServing(gateway);
     },
     TEST_MS_MAX,
   );

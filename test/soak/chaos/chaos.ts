@@ -27,6 +27,11 @@ const WAIT_MS_MAX = 60_000;
 const REPORTS = 20;
 /** A lock that a killed worker held is free after a second. The rest is for slow machines. */
 const PAUSE_MS_MAX = 10_000;
+/** A lock of a killed worker is taken over within a second. The rest is the time that a request may wait for it. */
+const BUSY_MS_MAX = 1500;
+/** Quiet times without kills, in which a lock that stays held is noticed. One follows the last kill. */
+const QUIET_TIMES = 4;
+const QUIET_MS = 3000;
 const MEMORY_RATIO_MAX = 1.25;
 
 /**
@@ -48,7 +53,7 @@ export async function chaos(options: ChaosOptions): Promise<Figure[]> {
 
   const events = new NumberedEvents(dev.restUrl, device);
   const load = new ChaosLoad(gateway.edgeUrl, device);
-  const memory = await killWorkers(gateway, options);
+  const { memory, killedMs } = await killWorkers(gateway, options);
   await load.stop();
   const last = await events.stop();
   const sequences = await Promise.all(clients.map((client) => finalSequence(client, last)));
@@ -62,6 +67,12 @@ export async function chaos(options: ChaosOptions): Promise<Figure[]> {
     { figure: "commands with a budget", value: backend.limitedCommands, unit: "commands" },
     { figure: "commands over the budget", value: backend.overBudget, unit: "commands", bound: 0 },
     { figure: "longest time without a successful command", value: load.longestPauseMs, unit: "ms", bound: PAUSE_MS_MAX },
+    {
+      figure: "last kill before a request that a busy table refused, at most",
+      value: longestSinceKill(load.refusedMs, killedMs),
+      unit: "ms",
+      bound: BUSY_MS_MAX,
+    },
     { figure: "events to each stream", value: last, unit: "events" },
     {
       figure: "events out of sequence without a resync",
@@ -103,8 +114,21 @@ function startGateway({ workers, command }: ChaosOptions, wiring: Readonly<Recor
   return serve(settings, { command });
 }
 
-/** Kills the workers. Resolves to samples of the supervisor's memory, in MB. */
-async function killWorkers(gateway: Served, { kills, overMs, workers, report }: ChaosOptions): Promise<number[]> {
+/** The longest time from the last kill before a refused request to this request, in ms. */
+function longestSinceKill(refusedMs: readonly number[], killedMs: readonly number[]): number {
+  return Math.round(Math.max(0, ...refusedMs.map((ms) => ms - (killedMs.findLast((each) => each <= ms) ?? 0))));
+}
+
+interface Killed {
+  /** Samples of the supervisor's memory, in MB. */
+  readonly memory: number[];
+  /** When each worker was killed, in ms. */
+  readonly killedMs: number[];
+}
+
+/** Kills the workers. */
+async function killWorkers(gateway: Served, { kills, overMs, workers, report }: ChaosOptions): Promise<Killed> {
+  const killedMs: number[] = [];
   const memory = [await gateway.residentMb()];
   const startedMs = performance.now();
   for (let kill = 1; kill <= kills; kill++) {
@@ -114,14 +138,16 @@ async function killWorkers(gateway: Served, { kills, overMs, workers, report }: 
     const pids = workerPids(gateway.pid);
     const pid = pids[Math.floor(Math.random() * pids.length)];
     if (pid !== undefined) process.kill(pid, "SIGKILL");
+    killedMs.push(performance.now());
     await until(() => !workerPids(gateway.pid).includes(pid ?? 0), "the killed worker to end", WAIT_MS_MAX);
+    if (kill === kills || kill % Math.ceil(kills / QUIET_TIMES) === 0) await Bun.sleep(QUIET_MS);
     if (kill % Math.ceil(kills / REPORTS) > 0) continue;
     memory.push(await gateway.residentMb());
     const seconds = Math.round((performance.now() - startedMs) / 1000);
     report?.(`${kill} kills in ${seconds} s, ${pids.length} workers were running, supervisor ${memory.at(-1)} MB`);
   }
   await until(() => workerPids(gateway.pid).length === workers, "all workers to be replaced", WAIT_MS_MAX);
-  return memory;
+  return { memory, killedMs };
 }
 
 /** What a client received until the last event. Without this event, the sequence ends early. */

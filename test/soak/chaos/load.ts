@@ -18,6 +18,8 @@ export class ChaosLoad {
   longestPauseMs = 0;
   /** The outcomes of all calls, by their text. */
   readonly outcomes = new Map<string, number>();
+  /** When each request was sent that was refused because the replay table was busy, in ms. */
+  readonly refusedMs: number[] = [];
   readonly #edgeUrl: string;
   readonly #device: Device;
   #isStopped = false;
@@ -54,9 +56,11 @@ export class ChaosLoad {
 
   async #call(request: Awaited<ReturnType<Device["signer"]["sign"]>>): Promise<string> {
     const client = createClient(Gateway, createConnectTransport({ baseUrl: this.#edgeUrl, httpVersion: "1.1" }));
+    const sentMs = performance.now();
     const outcome = await outcomeOf(
       async () => (await client.executeCommand(request, { timeoutMs: CALL_MS_MAX })).envelope?.resultCode,
     );
+    if (outcome.startsWith("REPLAY_STORE_UNAVAILABLE")) this.refusedMs.push(sentMs);
     this.outcomes.set(outcome, (this.outcomes.get(outcome) ?? 0) + 1);
     return outcome;
   }

@@ -66,7 +66,7 @@ export class WorkerLink {
     this.#started.promise.catch(() => {});
   }
 
-  get pid(): number {
+  get pid(): number | undefined {
     return this.#process.pid;
   }
 

@@ -20,10 +20,11 @@ export interface WorkerPoolParts {
   readonly streams: EventStreams;
   readonly answers: AnswerStore;
   /**
-   * Returns the message that starts a worker. `worker` is its index. `addresses` are the addresses that the first worker opened. They are `undefined`
-   * when the first worker starts.
+   * Returns the message that starts a worker. `worker` is its index. `addresses` are the addresses that the first worker opened.
+   * They are `undefined` when the first worker starts.
    */
   readonly startMessage: (worker: number, addresses: WorkerAddresses | undefined) => ToWorker;
+  /** Never throws. */
   readonly startProcess: (onMessage: (message: FromWorker) => void) => WorkerProcess;
   readonly onChange: () => void;
   readonly clock: Pick<Clock, "monotonic">;
@@ -230,7 +231,7 @@ export class WorkerPool {
     await Bun.sleep(delayMs);
     // During the delay, `replaceAll` may have started another worker.
     if (this.#isStopping || this.#links[index] !== undefined) return;
-    // If the start fails, the end of the process begins the next restart, and its reason is logged there.
+    // If the start fails, `link.ended` of the new link resolves. That begins the next restart, and the reason is logged there.
     const isRunning = await this.#startOne(index, backoff).then(
       () => true,
       () => false,

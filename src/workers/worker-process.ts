@@ -1,16 +1,18 @@
+import { messageOf } from "../core/cause.ts";
 import { copyStderr } from "./child-stderr.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
 
 export interface WorkerEnd {
   readonly exitCode: number | null;
   readonly signal: string | undefined;
-  /** The first and last characters that the process wrote to standard error. */
+  /** The first and last characters that the process wrote to standard error. If there was no process, the reason. */
   readonly stderr: string;
 }
 
 /** A worker process and the channel to it. */
 export interface WorkerProcess {
-  readonly pid: number;
+  /** `undefined` if the process could not be created. */
+  readonly pid: number | undefined;
   readonly ended: Promise<WorkerEnd>;
   /** Sends a message. Does nothing after the process has ended. */
   send(message: ToWorker): void;
@@ -37,17 +39,20 @@ export const WORKER_MEMORY_FD = 3;
 /**
  * Starts a worker process. `command` is its command line. `sharedMemory`: the descriptor of the shared memory. The worker
  * inherits it as `WORKER_MEMORY_FD`.
+ *
+ * If the system cannot create the process (such as EAGAIN or EMFILE), `ended` resolves immediately.
  */
 export function startWorkerProcess(
   command: readonly string[],
   sharedMemory: number,
   onMessage: (message: FromWorker) => void,
 ): WorkerProcess {
-  const child = Bun.spawn([...command], {
-    stdio: ["ignore", "inherit", "pipe", sharedMemory],
-    serialization: "advanced",
-    ipc: (message: FromWorker) => onMessage(message),
-  });
+  let child: ReturnType<typeof spawn>;
+  try {
+    child = spawn(command, sharedMemory, onMessage);
+  } catch (cause) {
+    return notCreated(cause);
+  }
   const stderr = copyStderr(child.stderr);
   const ended = child.exited.then(async () => ({
     exitCode: child.exitCode,
@@ -65,6 +70,24 @@ export function startWorkerProcess(
       if (isRunning && !child.killed && child.exitCode === null) trySend(() => child.send(message));
     },
     kill: () => child.kill("SIGKILL"),
+  };
+}
+
+function spawn(command: readonly string[], sharedMemory: number, onMessage: (message: FromWorker) => void) {
+  return Bun.spawn([...command], {
+    stdio: ["ignore", "inherit", "pipe", sharedMemory],
+    serialization: "advanced",
+    ipc: (message: FromWorker) => onMessage(message),
+  });
+}
+
+function notCreated(cause: unknown): WorkerProcess {
+  const stderr = `its process could not be created: ${messageOf(cause)}`;
+  return {
+    pid: undefined,
+    ended: Promise.resolve({ exitCode: null, signal: undefined, stderr }),
+    send() {},
+    kill() {},
   };
 }
 

@@ -8,12 +8,16 @@ import { startWorkerProcess } from "../../../src/workers/worker-process.ts";
 import { until } from "../../support/until.ts";
 import { createHub, localStreams } from "../hub/support/hub-fixture.ts";
 
-/** The source texts of four worker processes of one worker, in order: killed, without a start, with a crash, and working. */
-const PROCESSES = [
-  `process.on("message", () => { process.send({ type: "started", addresses: {} }); setTimeout(() => process.kill(process.pid, "SIGKILL"), 50); });`,
-  `process.on("message", () => { process.send({ type: "failed", problem: "a file is wrong\\n  in line 1" }); });`,
-  `console.error("panic: the cause"); process.exit(3);`,
-  `process.on("message", ({ type }) => { if (type === "start") process.send({ type: "started", addresses: {} }); });`,
+const run = (source: string) => [process.execPath, "-e", source];
+/** The command lines of one worker, in order: killed, without a start, with a crash, without a process, and working. */
+const COMMANDS = [
+  run(
+    `process.on("message", () => { process.send({ type: "started", addresses: {} }); setTimeout(() => process.kill(process.pid, "SIGKILL"), 50); });`,
+  ),
+  run(`process.on("message", () => { process.send({ type: "failed", problem: "a file is wrong\\n  in line 1" }); });`),
+  run(`console.error("panic: the cause"); process.exit(3);`),
+  ["/nonexistent/sallyport"],
+  run(`process.on("message", ({ type }) => { if (type === "start") process.send({ type: "started", addresses: {} }); });`),
 ] as const;
 
 test("an operator sees why a worker cannot be started again, and no kill by the supervisor is reported as a crash", async () => {
@@ -26,8 +30,7 @@ test("an operator sees why a worker cannot be started again, and no kill by the 
     streams: localStreams(createHub()),
     answers: new RemoteAnswers(() => {}),
     startMessage: (worker) => ({ type: "start", worker, config: {}, files: {}, mark: 0, isFeedUp: true }),
-    startProcess: (onMessage) =>
-      startWorkerProcess([process.execPath, "-e", PROCESSES[processes++] ?? PROCESSES[3]], process.stderr.fd, onMessage),
+    startProcess: (onMessage) => startWorkerProcess(COMMANDS[processes++] ?? COMMANDS[4], process.stderr.fd, onMessage),
     onChange() {},
     ...{ clock: systemClock, random: () => 0.99, log, metrics: createMetrics({ version: "1" }) },
   });
@@ -35,9 +38,9 @@ test("an operator sees why a worker cannot be started again, and no kill by the 
   await until(
     () => {
       states.add(pool.notReady().join("\n"));
-      return processes === 4 && pool.notReady().length === 0;
+      return processes === COMMANDS.length && pool.notReady().length === 0;
     },
-    "the fourth process",
+    "the last process",
     30_000,
   );
   await log.flush();
@@ -54,6 +57,11 @@ test("an operator sees why a worker cannot be started again, and no kill by the 
       ...retry,
       problem: "a worker ended before it was ready: panic: the cause",
       exit_code: 3,
+    }),
+    line("worker restart failed", {
+      level: "error",
+      ...retry,
+      problem: expect.stringContaining("a worker ended before it was ready: its process could not be created: ENOENT"),
     }),
     line("worker restarted", { level: "info", worker: 0 }),
   ]);

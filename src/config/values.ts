@@ -187,12 +187,16 @@ function isCidr(raw: string): boolean {
 
 const RFC3339 = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/;
 
+/** The text of a date that YAML 1.1 or a tag of YAML makes. Empty if the date is invalid. */
+function isoText(date: Date): string {
+  return Number.isFinite(date.getTime()) ? date.toISOString() : "";
+}
+
 /** Decodes a time with its offset from UTC (RFC 3339). In TOML and YAML, the time can be written without quotation marks. */
 export const time = decoder<string>(
   "a time with its offset from UTC, such as 2027-01-31T03:00:00Z",
   (raw) => {
-    // `Bun.TOML.parse` of Bun 1.4.5 returns a `Temporal.Instant`, whose text has this form.
-    const written = isDate(raw) ? String(raw) : raw;
+    const written = raw instanceof Date ? isoText(raw) : isDate(raw) ? String(raw) : raw;
     const isTime = typeof written === "string" && RFC3339.test(written) && Number.isFinite(Date.parse(written));
     return isTime ? new Date(written).toISOString() : undefined;
   },

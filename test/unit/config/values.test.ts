@@ -135,21 +135,22 @@ describe("routes", () => {
 });
 
 describe("a time", () => {
-  const problemsOf = (value: string) =>
-    resolveConfig({
-      env: {},
-      argv: ["--config", "a.toml"],
-      readFile: () => `[keys]\nnext = "${Buffer.alloc(32, 1).toString("base64")}"\nrotate_at = ${value}`,
-    }).problems;
+  const next = Buffer.alloc(32, 1).toString("base64");
+  const problemsOf = (text: string, file = "a.toml") =>
+    resolveConfig({ env: {}, argv: ["--config", file], readFile: () => text }).problems;
+  const inToml = (value: string) => problemsOf(`[keys]\nnext = "${next}"\nrotate_at = ${value}`);
+  const inYaml = (value: string) => problemsOf(`keys:\n  next: "${next}"\n  rotate_at: ${value}`, "a.yaml");
 
   test.each(["2027-01-31T03:00:00Z", "2027-01-31T04:00:00+01:00", "2027-01-31 03:00:00.5Z", '"2027-01-31T03:00:00Z"'])(
-    "%s of TOML is accepted, with and without quotation marks",
-    (value) => expect(problemsOf(value)).toEqual([]),
+    "%s is accepted in TOML and YAML, with and without quotation marks",
+    (value) => expect([inToml(value), inYaml(value)]).toEqual([[], []]),
   );
 
+  test("a timestamp of YAML is accepted", () => {
+    expect(inYaml("!!timestamp 2027-01-31T03:00:00Z")).toEqual([]);
+  });
+
   test.each(["2027-01-31", "2027-01-31T03:00:00", "03:00:00"])("%s of TOML has no offset from UTC, and is refused", (value) => {
-    expect(problemsOf(value)).toEqual([
-      expect.stringContaining("got a date or time, expected a time with its offset from UTC"),
-    ]);
+    expect(inToml(value)).toEqual([expect.stringContaining("got a date or time, expected a time with its offset from UTC")]);
   });
 });

@@ -61,7 +61,8 @@ test(`after ${KILLS} kills nothing was admitted twice, no budget was exceeded, a
   for (const line of reserved)
     expect(await stores.replay.reserve("session", `request-${line.slice(2)}`, expiresAtMs)).toBe(false);
   for (let kind = 0; kind < 7; kind++) await stores.buckets.take(hammerDemands(kind), Date.now());
-  expect(performance.now() - startedMs).toBeLessThan(1000);
+  // Alone, this takes about 200 ms, or a second if a killed process holds a lock.
+  expect(performance.now() - startedMs).toBeLessThan(4000);
   stores.close();
   rmSync(folder, { recursive: true });
 }, 120_000);

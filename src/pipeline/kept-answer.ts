@@ -13,6 +13,12 @@ export interface Answer {
   readonly source: AnswerSource;
 }
 
+/**
+ * Lease of a claim that only checks the key, in ms. The claim is released before the backend call. The lease is short, so that a
+ * claim whose release is lost does not block the key for long.
+ */
+const KEY_CHECK_LEASE_MS = 1000;
+
 type KeyedRoute = Pick<Route, "timeoutMs" | "keepAnswerMs">;
 
 export type AnswerPorts = Pick<PipelinePorts, "answers" | "lastingCalls" | "onAnswer" | "freshness" | "clock">;
@@ -37,11 +43,12 @@ export async function answerOnce(
   ports: AnswerPorts,
   signal: AbortSignal,
 ): Promise<Answer> {
-  const outcome = await ports.answers.claim(keyedRequest(request, ports), route.timeoutMs + CLAIM_LEASE_MARGIN_MS, signal);
+  const { keepAnswerMs, timeoutMs } = route;
+  const leaseMs = keepAnswerMs === undefined ? KEY_CHECK_LEASE_MS : timeoutMs + CLAIM_LEASE_MARGIN_MS;
+  const outcome = await ports.answers.claim(keyedRequest(request, ports), leaseMs, signal);
   switch (outcome.kind) {
     case "first": {
       const check: SendCheck = (queued) => mayBeSent(queued || outcome.waited);
-      const { keepAnswerMs } = route;
       if (keepAnswerMs === undefined) {
         await outcome.claim.release();
         return { reply: await call(signal, check), source: "backend" };

@@ -252,3 +252,28 @@ describe("the age of a kept answer", () => {
     expect([bench.answers.entries, bench.answers.bytes]).toEqual([0, 0]);
   });
 });
+
+test("on a route that keeps no answers, the key is checked by a short claim that ends before the backend call", async () => {
+  const steps: string[] = [];
+  const { ports } = createPorts({
+    answers: {
+      claim: (_, leaseMs) => {
+        steps.push(`claim ${leaseMs}`);
+        return { kind: "first", waited: false, claim: { keep: () => true, release: () => void steps.push("release") } };
+      },
+    },
+    backend: {
+      route: () => ({
+        ...ROUTE,
+        keepAnswerMs: undefined,
+        execute: async () => {
+          steps.push("execute");
+          return { resultCode: "ok", payloadBytes: new Uint8Array() };
+        },
+      }),
+    },
+  });
+  const request = await admit(incomingRequest({ envelope: { idempotencyKey: KEY } }), ports);
+  await runCommand(request, NO_CLIENT_HEADERS, ports, new AbortController().signal);
+  expect(steps).toEqual(["claim 1000", "release", "execute"]);
+});

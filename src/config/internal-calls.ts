@@ -1,3 +1,4 @@
+import { lenientSegment } from "../core/path-grammar.ts";
 import type { PublicRouteEntry } from "../core/public-routes.ts";
 import { type PatternSegment, parseTemplate } from "../core/route-template.ts";
 import type { RouteConfig } from "./route-config.ts";
@@ -35,7 +36,10 @@ function isProtected({ identity, registers_key }: PublicRouteEntry): boolean {
 }
 
 function segmentsOf(path: string): readonly string[] {
-  return path.slice(1).split("/");
+  const segments = path.slice(1).split("/");
+  return segments
+    .map((segment) => (isVariable(segment) ? segment : lenientSegment(segment)))
+    .filter((segment) => segment !== "");
 }
 
 /** Stands for a variable in a target path, because a variable can have any text. */
@@ -43,7 +47,11 @@ const ANY = Symbol("any");
 type Target = readonly (string | typeof ANY)[];
 
 function anyIfVariable(segment: string): string | typeof ANY {
-  return segment.startsWith("{") ? ANY : segment;
+  return isVariable(segment) ? ANY : segment;
+}
+
+function isVariable(segment: string): boolean {
+  return segment.startsWith("{");
 }
 
 /** Returns true if some payload makes the route call the target path. */
@@ -51,9 +59,16 @@ function reaches({ path }: RouteConfig, target: Target): boolean {
   const { parts, verb } = parseTemplate(path);
   if (verb !== undefined) return false;
   const segments = parts.flatMap((part) => ("text" in part ? [part] : part.pattern));
-  // Many servers ignore a slash at the end of a path. So a route with such a slash also reaches the path without it.
-  const isSlash = (segment: PatternSegment | undefined) => typeof segment === "object" && segment.text === "";
-  return covers(isSlash(segments.at(-1)) ? segments.slice(0, -1) : segments, target);
+  // Many servers ignore a slash at the end of a path, which is an empty segment here.
+  return covers(segments.map(lenient).filter(isNotEmpty), target);
+}
+
+function lenient(segment: PatternSegment): PatternSegment {
+  return typeof segment === "object" ? { text: lenientSegment(segment.text) } : segment;
+}
+
+function isNotEmpty(segment: PatternSegment): boolean {
+  return typeof segment !== "object" || segment.text !== "";
 }
 
 function covers([first, ...rest]: readonly PatternSegment[], target: Target): boolean {

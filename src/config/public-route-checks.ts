@@ -113,7 +113,7 @@ export function answerSizeProblem(rows: readonly PublicRouteEntry[], bytesMax: n
 /** Returns the problem of a row that can call the session look-up. The look-up returns user ids and keys, which are not public. */
 export function sessionPathProblem(rows: readonly PublicRouteEntry[], sessionPath: string): string | undefined {
   const session = new PathPattern(sessionPath);
-  const row = rows.find(({ path, backend_path = path }) => new PathPattern(backend_path).overlaps(session));
+  const row = rows.find(({ path, backend_path = path }) => new PathPattern(backend_path).overlapsLeniently(session));
   if (row === undefined) return undefined;
   return `public_routes: backend_path of row ${nameOf(row)} can match backend.session_path, expected another path: everybody could look sessions up`;
 }

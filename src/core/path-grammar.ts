@@ -18,6 +18,14 @@ export function isPlainSegment(text: string): boolean {
   return WHOLE_SEGMENT.test(text);
 }
 
+/**
+ * Returns a plain segment as the most lenient servers route it. They ignore case, and what follows a semicolon (matrix parameters).
+ * They also ignore a segment that is then empty.
+ */
+export function lenientSegment(text: string): string {
+  return text.replace(/;.*$/, "").toLowerCase();
+}
+
 const IDENTIFIER = /^[A-Za-z_][A-Za-z0-9_]*$/;
 /** Matches the name of a field or of a path variable, with at most 64 characters. */
 export const FIELD_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/;

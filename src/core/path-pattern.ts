@@ -1,4 +1,4 @@
-import { FIELD_NAME, isPlainSegment, PATH_CHARS_MAX } from "./path-grammar.ts";
+import { FIELD_NAME, isPlainSegment, lenientSegment, PATH_CHARS_MAX } from "./path-grammar.ts";
 
 /** A segment of a pattern: plain text, or a variable. */
 type Part = { readonly text: string } | { readonly variable: string };
@@ -66,17 +66,32 @@ export class PathPattern {
 
   /** Returns true if a path exists that matches both patterns. */
   overlaps(other: PathPattern): boolean {
-    if (this.#parts.length !== other.#parts.length) return false;
-    return this.#parts.every((part, index) => {
-      const counterpart = other.#parts[index];
-      if (counterpart === undefined || "variable" in counterpart) return true;
-      return "variable" in part || part.text === counterpart.text;
-    });
+    return haveOverlap(this.#parts, other.#parts);
+  }
+
+  /** Like `overlaps`, but for a server that routes each segment as `lenientSegment` returns it. */
+  overlapsLeniently(other: PathPattern): boolean {
+    return haveOverlap(lenientParts(this.#parts), lenientParts(other.#parts));
   }
 }
 
 export function isPathValue(value: string): boolean {
   return VALUE.test(value);
+}
+
+function haveOverlap(parts: readonly Part[], others: readonly Part[]): boolean {
+  if (parts.length !== others.length) return false;
+  return parts.every((part, index) => {
+    const other = others[index];
+    if (other === undefined || "variable" in other) return true;
+    return "variable" in part || part.text === other.text;
+  });
+}
+
+function lenientParts(parts: readonly Part[]): readonly Part[] {
+  return parts
+    .map((part) => ("text" in part ? { text: lenientSegment(part.text) } : part))
+    .filter((part) => !("text" in part) || part.text !== "");
 }
 
 function requiredValue(values: PathValues, { variable }: { readonly variable: string }): string {

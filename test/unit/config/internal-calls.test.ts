@@ -44,6 +44,9 @@ test.each([
   "get = '/internal/sessions/{session_id}'",
   "get = '/internal/sessions/{session_id}/'",
   "get = '/internal/{a}/{b}'",
+  "get = '/internal/sessions;a=b/{session_id}'",
+  "get = '/internal/;a/sessions/{session_id}'",
+  "get = '/Internal/Sessions/{session_id}'",
   "get = '/{all=**}'",
   "get = '/internal/{all=sessions/*}'",
   "method = 'GET'\npath = '/{all=internal/**}'",
@@ -56,6 +59,7 @@ test.each([
 test.each([
   ["post = '/login/{provider}/exchange'", "oidc"],
   ["post = '/login/github/exchange'\nbody = '*'", "oidc"],
+  ["post = '/Login;a/github/exchange'\nbody = '*'", "oidc"],
   ["post = '/{all=**}'\nbody = '*'", "oidc"],
   ["post = '/accounts'\nbody = '*'", "sign-up"],
   ["post = '/accounts/'\nbody = '*'", "sign-up"],

@@ -150,6 +150,11 @@ describe("a wrong row is refused at the start, by its line and its name", () => 
       "public_routes: backend_path of row /v1/{id} can match backend.session_path, expected another path: everybody could look sessions up (public_routes: gw.toml:1; backend.session_path: default)",
     ],
     [
+      "the path of the session look-up with a matrix parameter",
+      row('backend_path = "/api/v1/internal/sessions;a/{id}"').replace("/v1/x", "/v1/{id}"),
+      "public_routes: backend_path of row /v1/{id} can match backend.session_path, expected another path: everybody could look sessions up (public_routes: gw.toml:1; backend.session_path: default)",
+    ],
+    [
       "the same method and path twice",
       row("") + row(""),
       "public_routes[1].path (gw.toml:7): row /v1/x: expected a method and path that no other row has; they are also those of public_routes[0]",

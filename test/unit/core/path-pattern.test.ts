@@ -84,3 +84,17 @@ test("two patterns overlap exactly if a path matches both", () => {
     expect([a, b, overlap(a, b), overlap(b, a)]).toEqual([a, b, false, false]);
   }
 });
+
+test("two patterns overlap at a lenient server even with matrix parameters, empty segments or another case", () => {
+  const overlap = (a: string, b: string) => [
+    new PathPattern(a).overlaps(new PathPattern(b)),
+    new PathPattern(a).overlapsLeniently(new PathPattern(b)),
+    new PathPattern(b).overlapsLeniently(new PathPattern(a)),
+  ];
+  for (const path of ["/a/b;c/{x}", "/a/b;c=d;e/{x}", "/a/;c/b/{x}", "/A/b/{x}"]) {
+    expect([path, overlap(path, "/a/b/{y}")]).toEqual([path, [false, true, true]]);
+  }
+  for (const path of ["/a/b,c/{x}", "/a/c;b/{x}"]) {
+    expect([path, overlap(path, "/a/b/{y}")]).toEqual([path, [false, false, false]]);
+  }
+});

@@ -1,4 +1,6 @@
 import { createHash } from "node:crypto";
+import { pollEvents } from "../../../src/client/event-poll.ts";
+import type { FetchEventsOptions } from "../../../src/client/options.ts";
 import type { StreamTiming } from "../../../src/client/stream-timing.ts";
 import type { StreamTransport, SubscriptionEvent } from "../../../src/client/subscription-event.ts";
 import type { OpenOptions, StreamOpener } from "../../../src/client/transport-choice.ts";
@@ -80,6 +82,8 @@ export interface Behaviour {
   readonly hidesResync?: boolean;
   /** The stream fails with this error before its first event. */
   readonly error?: Error;
+  /** The stream is a sequence of FetchEvents calls. Only `historyFrom` applies to it. */
+  readonly isPoll?: boolean;
 }
 
 export class CutError extends Error {}
@@ -96,8 +100,7 @@ export async function* streamOf(
   const { muteAfter = Number.POSITIVE_INFINITY, withholdsAfterMs = Number.POSITIVE_INFINITY } = rest;
   const withholdsAtMs = backend.now() + withholdsAfterMs;
   let heartbeats = 0;
-  const asked = /^(?:ev|at)-(\d+)/.exec(resumeAfter ?? "")?.[1];
-  const position = asked === undefined ? undefined : Number(asked);
+  const position = positionOf(resumeAfter);
   const isResumed = position !== undefined && position >= historyFrom;
   const mustResync = resumeAfter !== undefined && !isResumed;
   const first = {
@@ -122,6 +125,28 @@ export async function* streamOf(
   }
 }
 
+/** The answer to one FetchEvents call. As in the gateway, its first event is signed last. */
+async function answerOf(
+  backend: FakeBackend,
+  { resumeAfter, waitMs, signal }: FetchEventsOptions,
+  { historyFrom = 0 }: Behaviour,
+): Promise<VerifiedEvent[]> {
+  const position = positionOf(resumeAfter);
+  const resumed = position !== undefined && position >= historyFrom;
+  const at = resumed ? position : backend.log.length;
+  const mustResync = resumeAfter !== undefined && !resumed;
+  if (!mustResync && waitMs !== 0 && signal && at >= backend.log.length) await backend.next(signal);
+  const payload = { server_time_ms: backend.now(), resumed, heartbeat_interval_ms: HEARTBEAT_MS };
+  const rest = mustResync ? [backend.gatewayEvent("resync", at)] : backend.log.slice(at);
+  return [backend.gatewayEvent("server_time", mustResync ? undefined : at, payload), ...rest];
+}
+
+/** The number of the last event that the client has, if the gateway knows the id. */
+function positionOf(resumeAfter: string | undefined): number | undefined {
+  const asked = /^(?:ev|at)-(\d+)/.exec(resumeAfter ?? "")?.[1];
+  return asked === undefined ? undefined : Number(asked);
+}
+
 /** An opener whose streams behave as the list says, one entry per stream; the last entry repeats. */
 export function openerOf(backend: FakeBackend, behaviours: readonly Behaviour[], transport: StreamTransport = "fetch") {
   const opened: (string | undefined)[] = [];
@@ -131,6 +156,7 @@ export function openerOf(backend: FakeBackend, behaviours: readonly Behaviour[],
     open(options) {
       const behaviour = behaviours[Math.min(opened.length, behaviours.length - 1)] ?? {};
       opened.push(options.resumeAfter);
+      if (behaviour.isPoll) return pollEvents((call) => answerOf(backend, call, behaviour), options);
       return streamOf(backend, options, behaviour);
     },
   };

@@ -5,7 +5,7 @@ import { GatewayError } from "../../../src/client/errors.ts";
 import { EventQueue } from "../../../src/client/event-queue.ts";
 import { ReconnectingStream } from "../../../src/client/reconnecting-stream.ts";
 import { SharedStreams } from "../../../src/client/shared-streams.ts";
-import type { StreamPosition, SubscriptionEvent } from "../../../src/client/subscription-event.ts";
+import type { StreamPosition, StreamTransport, SubscriptionEvent } from "../../../src/client/subscription-event.ts";
 import { TransportChoice } from "../../../src/client/transport-choice.ts";
 import { type Behaviour, CutError, FakeBackend, openerOf, sequenceOf } from "./event-source.ts";
 import { refusal } from "./fake-gateway.ts";
@@ -19,8 +19,8 @@ class Fixture {
   open = 0;
   readonly #streams: SharedStreams;
 
-  constructor(behaviours: readonly Behaviour[] = [{}]) {
-    const { opener, opened } = openerOf(this.backend, behaviours);
+  constructor(behaviours: readonly Behaviour[] = [{}], transport: StreamTransport = "fetch") {
+    const { opener, opened } = openerOf(this.backend, behaviours, transport);
     this.opened = opened;
     const counted = {
       ...opener,
@@ -143,6 +143,39 @@ describe("listeners of one client", () => {
     for (const queue of others) expect(sequenceOf(await readAll(queue))).toEqual([5]);
     expect(fixture.open).toBe(1);
     for (const queue of [first, ...others]) queue.close();
+  });
+
+  test("one that starts later shares a stream that began with a resync", async () => {
+    const fixture = new Fixture([{ historyFrom: 99 }]);
+    const first = fixture.listen({ eventId: "ev-0" });
+    await settle();
+    expect(sequenceOf(await readAll(first))).toEqual(["resync"]);
+    const second = fixture.listen();
+    await settle();
+    expect(fixture.opened.length).toBe(1);
+    fixture.backend.publish(1);
+    await settle();
+    for (const queue of [first, second]) expect(sequenceOf(await readAll(queue))).toEqual([1]);
+    for (const queue of [first, second]) queue.close();
+  });
+
+  test("one that starts later shares polls that have caught up", async () => {
+    const fixture = new Fixture([{ isPoll: true }], "poll");
+    fixture.backend.publish(2);
+    await fixture.timing.advance(1000);
+    const first = fixture.listen({ eventId: "ev-0" });
+    await settle();
+    await fixture.timing.advance(1000);
+    fixture.backend.publish(1);
+    await settle();
+    expect(sequenceOf(await readAll(first))).toEqual([1, 2, 3]);
+    const second = fixture.listen();
+    await settle();
+    expect(fixture.opened.length).toBe(1);
+    fixture.backend.publish(1);
+    await settle();
+    for (const queue of [first, second]) expect(sequenceOf(await readAll(queue))).toEqual([4]);
+    for (const queue of [first, second]) queue.close();
   });
 
   test("all get the resync", async () => {

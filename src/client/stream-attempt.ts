@@ -39,6 +39,7 @@ export class StreamAttempt {
   readonly #aborted = deferred<undefined>();
   readonly #startedAtMs: number;
   #isSilent = false;
+  #isStale = false;
   #isProven = false;
   #hasHeartbeat = false;
   #hasNewEvent = false;
@@ -68,7 +69,7 @@ export class StreamAttempt {
     }
     this.end();
     const [wasLive, isSilent] = [this.#beganAtMs !== undefined, this.#isSilent];
-    const lasted = wasLive && !isSilent && this.#timing.monotonic() - this.#startedAtMs > PROVEN_MS;
+    const lasted = wasLive && !isSilent && !this.#isStale && this.#timing.monotonic() - this.#startedAtMs > PROVEN_MS;
     const isTimely = this.#hasHeartbeat || lasted || (this.#hasNewEvent && !isSilent);
     return { error, wasLive, isProven: this.#isProven || lasted, isTimely, isSilent };
   }
@@ -79,9 +80,14 @@ export class StreamAttempt {
     this.#aborted.resolve(undefined);
   }
 
-  /** Ends the stream if it has been silent for too long. Call it after a sleep, which is not a fault of the transport. */
+  /**
+   * Ends the stream if it has been silent for too long. Call it after a sleep. The sleep is not a fault of the transport, and its
+   * time does not count as time in which the stream worked.
+   */
   check(): void {
-    if (this.#watch.isStale()) this.end();
+    if (!this.#watch.isStale()) return;
+    this.#isStale = true;
+    this.end();
   }
 
   async #takeAll(stream: AsyncIterator<VerifiedEvent>, take: TakeEvent): Promise<void> {

@@ -31,6 +31,9 @@ type Texts = ReadonlyMap<string, string>;
 /** The schemas that are in use, by URI. A reload reads the files again, and flattens only the schemas whose files have changed. */
 const READ = new Map<string, WeakRef<FlatSchema>>();
 const TEXTS = new WeakMap<FlatSchema, Texts>();
+const COLLECTED = new FinalizationRegistry((uri: string) => {
+  if (READ.get(uri)?.deref() === undefined) READ.delete(uri);
+});
 
 /**
  * The schema files of one folder. A reference can name only a file in the folder or a standard metaschema. Nothing is loaded over a
@@ -57,8 +60,7 @@ export class SchemaFiles {
     if (known !== undefined) return known;
     try {
       const uri = new URL(encodePath(path), this.#base).href;
-      const schema = this.#unchanged(uri) ?? this.#flattened(uri);
-      PayloadSchema.of(schema);
+      const schema = this.#unchanged(uri) ?? this.#compiled(uri);
       this.#schemas.set(path, schema);
       return schema;
     } catch (cause) {
@@ -80,11 +82,14 @@ export class SchemaFiles {
     }
   }
 
-  #flattened(uri: string): FlatSchema {
+  /** Flattens and compiles a schema. Remembers the schema only if it compiles: the next reading must report the error again. */
+  #compiled(uri: string): FlatSchema {
     const texts = new Map<string, string>();
     const schema = flatten(uri, (each) => this.#load(each, texts));
+    PayloadSchema.of(schema);
     READ.set(uri, new WeakRef(schema));
     TEXTS.set(schema, texts);
+    COLLECTED.register(schema, uri);
     return schema;
   }
 

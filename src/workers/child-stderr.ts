@@ -20,5 +20,6 @@ export async function copyStderr(stream: ReadableStream<Uint8Array>): Promise<st
     tail = (tail + text.slice(free)).slice(-TAIL_CHARS_MAX);
   }
   const isWhole = chars <= HEAD_CHARS_MAX + TAIL_CHARS_MAX;
-  return (isWhole ? head + tail : `${head}\n…\n${tail}`).trim();
+  // A cut may split a surrogate pair.
+  return (isWhole ? head + tail : `${head}\n…\n${tail}`).trim().toWellFormed();
 }

@@ -8,9 +8,9 @@ async function kept(text: string): Promise<string> {
   const program = `
     import { copyStderr } from ${JSON.stringify(SOURCE)};
     const child = Bun.spawn([process.execPath, "-e", "process.stderr.write(" + ${JSON.stringify(JSON.stringify(text))} + ")"], { stderr: "pipe" });
-    process.stdout.write(await copyStderr(child.stderr));`;
+    process.stdout.write(JSON.stringify(await copyStderr(child.stderr)));`;
   const copy = Bun.spawn([process.execPath, "-e", program], { stdout: "pipe", stderr: "ignore" });
-  return await new Response(copy.stdout).text();
+  return String(await new Response(copy.stdout).json());
 }
 
 test("of a panic, an operator sees its first and last lines", async () => {
@@ -25,4 +25,10 @@ test("of a panic, an operator sees its first and last lines", async () => {
 test("a text of two thirds of the bound is kept whole", async () => {
   const text = `${"a".repeat(700)}\n${"b".repeat(500)}`;
   expect(await kept(text)).toBe(text);
+});
+
+test("a cut through a character leaves no half of it", async () => {
+  const text = await kept(`a${"\u{1f511}".repeat(1000)}a`);
+  expect(text.isWellFormed()).toBe(true);
+  expect(text).toContain("\u{1f511}\ufffd\n…\n\ufffd\u{1f511}");
 });

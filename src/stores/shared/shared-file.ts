@@ -65,12 +65,19 @@ export interface OpenedFile {
 export function openSharedFile(options: SharedFileOptions): OpenedFile {
   try {
     let isNew = false;
-    for (let waitedMs = 0; ; waitedMs += RETRY_MS) {
+    const waitedMs = new Map<string, number>();
+    for (;;) {
       const outcome = attempt(options);
       if (outcome.kind === "opened") return { fd: outcome.fd, createdMs: outcome.header.createdMs, isNew };
-      if (outcome.kind === "created") isNew = true;
-      else if (waitedMs >= outcome.waitMsMax) throw new Error(outcome.problem);
-      else Bun.sleepSync(RETRY_MS);
+      if (outcome.kind === "created") {
+        isNew = true;
+        continue;
+      }
+      const { problem, waitMsMax } = outcome;
+      const waited = waitedMs.get(problem) ?? 0;
+      if (waited >= waitMsMax) throw new Error(problem);
+      waitedMs.set(problem, waited + RETRY_MS);
+      Bun.sleepSync(RETRY_MS);
     }
   } catch (error) {
     const { settingNames, path } = options;

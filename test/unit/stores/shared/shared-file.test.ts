@@ -129,6 +129,18 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "a shared file", () => {
     await Promise.all(started.map(({ exited }) => exited));
   }, 60_000);
 
+  test("may be replaced once more after a long wait for its lock", () => {
+    let attempts = 0;
+    const tryShared = (fd: number) => {
+      if (++attempts < 120) return false;
+      if (attempts === 120) rmSync(path);
+      return FILE_LOCKS.tryShared(fd);
+    };
+    const file = openSharedFile({ path, tables: SMALL, nowMs: 1, settingNames, locks: { ...FILE_LOCKS, tryShared } });
+    fds.push(file.fd);
+    expect(file.isNew).toBe(true);
+  });
+
   test("without its folder is a problem that names the setting and the folder", () => {
     path = join(folder, "missing/tables");
     expect(() => open()).toThrow(`the.setting ${path}: its folder ${folder}/missing does not exist; create it`);

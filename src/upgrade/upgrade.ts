@@ -128,14 +128,19 @@ class SuccessorError extends Error {
 
   constructor({ exitCode, signal, stderr }: SuccessorEnd, problem: string | undefined) {
     const how = signal === undefined ? `exit code ${exitCode}` : `signal ${signal}`;
-    const why = problem ?? stderr.split("\n").slice(-LINES_MAX).join("; ");
+    const why = problem ?? endsOf(stderr.split("\n")).join("; ");
     super(`the new process ended before it was ready: ${how}${why === "" ? "" : `: ${why}`}`);
     this.fields = { exit_code: exitCode ?? undefined, signal, stderr: stderr || undefined };
   }
 }
 
-/** Maximum number of lines of the successor's standard error in an error message. */
-const LINES_MAX = 5;
+/** Maximum number of lines of each end of the successor's standard error in an error message. */
+const END_LINES_MAX = 3;
+
+function endsOf(lines: readonly string[]): readonly string[] {
+  if (lines.length <= 2 * END_LINES_MAX) return lines;
+  return [...lines.slice(0, END_LINES_MAX), "…", ...lines.slice(-END_LINES_MAX)];
+}
 
 /** The successor process of one upgrade, and the messages to and from it. */
 class Successor {

@@ -90,6 +90,8 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "an upgrade fails, and the
     expect(gateway.lines("upgrade failed")).toEqual([
       expect.objectContaining({ signal: "SIGKILL", stderr: "library not found" }),
     ]);
+    replaceExecutable(gateway, 'for n in $(seq 1 20); do echo "line $n" >&2; done\nexit 3');
+    expect((await gateway.upgrade()).err).toContain("exit code 3: line 1; line 2; line 3; …; line 18; line 19; line 20");
     rmSync(join(gateway.folder, "sallyport"));
     const { code, err } = await gateway.upgrade();
     expect({ code, err }).toEqual({ code: 1, err: expect.stringContaining("ENOENT") });

@@ -12,6 +12,7 @@ import type { Hub } from "../hub/hub.ts";
 import type { BatchedLog } from "../observe/log.ts";
 import type { GatewayMetrics } from "../observe/metrics.ts";
 import { hubSettings } from "./options.ts";
+import { warnOfShortAnswers } from "./short-answers.ts";
 
 /** A part of the gateway that uses a new configuration without a restart. */
 export interface ReloadPart {
@@ -128,6 +129,7 @@ export class Reloading {
       changed: changed.join(" "),
       ...Object.fromEntries(changedRows),
     });
+    if (changed.includes("routes")) warnOfShortAnswers(merged, log);
     if (needRestart.length > 0) log.warn("configuration change requires restart", { settings: needRestart.join(" ") });
     return { kind: "reloaded", generation: this.#generation, changed, rows, needsRestart: needRestart };
   }

@@ -66,6 +66,22 @@ describe("reloading", () => {
     expect(reloading.running["budgets.ip.rate"]).toBe(load()["budgets.ip.rate"]);
   });
 
+  test("new routes whose answers are kept too briefly are a warning, each time that the routes change", async () => {
+    const { reloading, lines } = open();
+    const text = `[[routes]]\nmessage_type = "pay.now"\npost = "/api/v1/user/pay"\nbody = "*"\nkeep_answer_ms = 1000\n`;
+    const routes = (rate: number) => () =>
+      loadConfig({
+        env: {},
+        argv: ["--config", "gateway.toml", "--set", `budgets.ip.rate=${rate}`],
+        readFile: () => text,
+      });
+    expect(await reloading.reload(routes(7))).toMatchObject({ kind: "reloaded" });
+    await reloading.reload(routes(8));
+    expect(lines.filter((line) => line.startsWith("answers kept for less"))).toEqual([
+      'answers kept for less than the retries of clients {"message_type":"pay.now","keep_answer_ms":1000,"expected_min_ms":60000}',
+    ]);
+  });
+
   test("parts commit in one turn, after all have prepared", async () => {
     const { reloading, events } = open((record) => [
       {

@@ -2,10 +2,10 @@ import { joinBytes } from "./bytes.ts";
 
 /**
  * Returns true if the `fetch` of the platform can deliver a body while it arrives. React Native's `fetch` delivers only whole
- * bodies, and its responses have no `body`.
+ * bodies, and its responses have no `body`. jsdom has no `Response`.
  */
 export function canStreamBodies(): boolean {
-  return "body" in Response.prototype;
+  return typeof Response === "function" && "body" in Response.prototype;
 }
 
 /**

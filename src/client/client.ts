@@ -63,7 +63,7 @@ export class SallyportClient {
     const signer = new RequestSigner(options.credentials, options);
     const parts = { transport, keys, clock: signer.clock };
     const calls = new SignedCalls(parts);
-    const hasStreams = options.transport !== undefined || canStreamBodies();
+    const hasStreams = options.transport !== undefined || (fetch === undefined && canStreamBodies());
     const events = new EventOpener(signer, calls, hasStreams);
     const firstAttempts = new FirstAttempts(options.freshnessWindowMs ?? FRESHNESS_WINDOW_MS);
     this.#commands = new CommandSender({ signer, calls, events, firstAttempts, retry });
@@ -74,7 +74,8 @@ export class SallyportClient {
       calls: parts,
       deviceSessionId,
       baseUrl,
-      hasStreams,
+      // The app's `fetch` may deliver streams even if the `fetch` of the platform does not.
+      mayHaveStreams: hasStreams || fetch !== undefined,
       settings: options.streams ?? {},
     });
     [this.#signer, this.#calls, this.#events] = [signer, calls, events];

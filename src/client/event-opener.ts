@@ -18,7 +18,7 @@ export class EventOpener {
   readonly #hasStreams: boolean;
   #pendingServerTime: Promise<ServerTime | undefined> | undefined;
 
-  /** If the transport of `calls` has no streams, `hasStreams` is false. */
+  /** If the transport of `calls` is not known to have streams, `hasStreams` is false. */
   constructor(signer: RequestSigner, calls: SignedCalls, hasStreams = true) {
     this.#signer = signer;
     this.#calls = calls;
@@ -100,7 +100,7 @@ export class EventOpener {
     return undefined;
   }
 
-  /** Opens a stream with the given timestamp. Sends a FetchEvents call if there are no streams. */
+  /** Opens a stream with the given timestamp. Sends a FetchEvents call if there may be no streams. */
   async #openAt(timestampMs: number, options: StreamOptions): Promise<EventStream> {
     const [type, payloadBytes] = this.#hasStreams
       ? [SUBSCRIBE_MESSAGE_TYPE, new Uint8Array()]

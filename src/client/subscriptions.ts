@@ -41,8 +41,8 @@ export interface SubscriptionsParts {
   readonly deviceSessionId: string;
   /** `undefined` if the app has its own transport. XMLHttpRequest is then not used. */
   readonly baseUrl: string | undefined;
-  /** False if the transport of `calls` has no streams. */
-  readonly hasStreams: boolean;
+  /** False if the transport of `calls` is known to have no streams. */
+  readonly mayHaveStreams: boolean;
   readonly settings: StreamSettings;
 }
 
@@ -102,14 +102,14 @@ function tabsOf(deviceSessionId: string) {
   return { name, locks, createChannel: (channel: string) => new BroadcastChannel(channel) };
 }
 
-function openersOf({ signer, calls, baseUrl, hasStreams, settings }: SubscriptionsParts): StreamOpener[] {
+function openersOf({ signer, calls, baseUrl, mayHaveStreams, settings }: SubscriptionsParts): StreamOpener[] {
   const { transports = ["fetch", "xhr", "poll"], firstEventMs = FIRST_EVENT_MS } = settings;
   // Each request gets a new `SignedCalls`, which drops duplicates only within its answer. `EventProgress` drops all other
   // duplicates.
   const opener = (parts: SignedCallsParts) => new EventOpener(signer, new SignedCalls(parts));
   const all: Record<"fetch" | "xhr" | "poll", () => StreamOpener | undefined> = {
     fetch: () => {
-      if (!hasStreams) return undefined;
+      if (!mayHaveStreams) return undefined;
       return { transport: "fetch", limits: { firstEventMs }, open: (options) => opener(calls).openStream(options) };
     },
     xhr: () => {

@@ -6,7 +6,11 @@ import { type CheckedTls, changedTlsFiles } from "../transport/tls/tls-files.ts"
 import { readIdentity } from "./listeners.ts";
 import type { ReloadPart } from "./reload.ts";
 
-/** The last good contents of the files that a worker reads. The supervisor sends them in the start message. */
+/**
+ * The last good contents of the TLS files and of the backend's credentials. The supervisor sends them in the start message.
+ *
+ * A worker reads the TLS files of Redis itself. It needs Redis to start, and each new connection reads these files again.
+ */
 export interface WorkerFiles {
   /** `undefined` if TLS is off. */
   readonly tls: CheckedTls | undefined;

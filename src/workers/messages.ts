@@ -43,7 +43,7 @@ export type ToWorker =
       /** The index of the worker. It is a field of its log lines. */
       readonly worker: number;
       readonly config: unknown;
-      /** The last good contents of the files that the worker reads. So it starts even if a file is broken at that time. */
+      /** The last good TLS and credential files. So the worker starts even if one of these files is broken at that time. */
       readonly files: unknown;
       /** The current position of the supervisor's revocation log. The worker's log starts at this position. */
       readonly mark: number;

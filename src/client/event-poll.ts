@@ -2,7 +2,7 @@ import type { FetchEventsOptions } from "./options.ts";
 import type { OpenOptions } from "./transport-choice.ts";
 import type { VerifiedEvent } from "./verify.ts";
 
-/** How long the gateway waits for the first event of a call, in ms. */
+/** How long a call of FetchEvents waits for an event at the gateway, in ms. */
 export const POLL_WAIT_MS = 25_000;
 /** Maximum number of events in an answer. */
 const EVENTS_MAX = 500;

@@ -52,7 +52,7 @@ function notJson(text: string): ParseError {
 
 function parse(text: string, format: "YAML" | "JSON"): { document: Document; lines: LineCounter } {
   const lines = new LineCounter();
-  // `uniqueKeys` is the check of the library for duplicate keys. It misses keys that are aliases, so `DocumentKeys` replaces it.
+  // `uniqueKeys` is the library's own check for duplicate keys. It misses keys that are aliases, so `DocumentKeys` replaces it.
   const options = { uniqueKeys: false, merge: format === "YAML", prettyErrors: false, lineCounter: lines };
   const document = parseDocument(text, options);
   const [problem] = [...document.errors, ...document.warnings];

@@ -18,7 +18,7 @@ export const CONNECTION_SETTINGS = {
   "connections.total_max": setting(
     count,
     100_000,
-    `Maximum number of open connections to each public listener. The connections of all workers count together. At the maximum, the listener closes new connections. With \`edge.grpc = own-port\`, the edge works differently. On Linux, the edge accepts a connection above the maximum. The edge then closes the newest connections of the client addresses with the most connections. On systems other than Linux, the edge has no maximum. \`RLIMIT_NOFILE\` also limits the number of connections, and up to 512 of these file descriptors are reserved for other uses. A connection uses one file descriptor. With \`edge.grpc = same-port\`, an HTTP/1.1 connection uses three file descriptors.`,
+    `Maximum number of open connections to each public listener. The connections of all workers count together. At the maximum, the listener closes new connections. With \`edge.grpc = own-port\`, the edge works differently. On Linux, the edge accepts a connection above the maximum. The edge then closes the newest connections of the client addresses with the most connections. On systems other than Linux, the edge has no maximum. \`RLIMIT_NOFILE\` also limits the number of connections. A connection uses one file descriptor, and up to 512 file descriptors are reserved for other uses. With \`edge.grpc = same-port\`, an HTTP/1.1 connection uses three file descriptors.`,
   ),
   "connections.per_network_max": setting(
     count,

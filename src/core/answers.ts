@@ -27,7 +27,7 @@ export interface HandedAnswer {
 /** How long an answer is kept. */
 export interface AnswerAge {
   /**
-   * The route's `keep_answer_ms`, in ms. Answers with the same value expire about in the order in which they were stored.
+   * The route's `keep_answer_ms`, in ms. Answers with the same `keptForMs` expire about in the order of storing.
    */
   readonly keptForMs: number;
   /**

@@ -1,7 +1,7 @@
 export interface BackoffOptions {
-  /** Upper limit of the first delay, in ms. */
+  /** The first delay is random, from 0 to this value, in ms. */
   readonly minMs: number;
-  /** Upper limit of every delay, in ms. */
+  /** No delay is longer than this value, in ms. */
   readonly maxMs: number;
   /** Returns a random number, uniform in [0, 1). */
   readonly random: () => number;

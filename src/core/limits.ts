@@ -137,5 +137,5 @@ export const PERMIT_ENTRIES_MAX = 65_536;
  */
 export const CONNECTION_ENTRIES_MAX = 2_000_000;
 
-/** Maximum number of workers. During an upgrade, up to twice as many workers run. A shared file has room for 256 processes. */
+/** Maximum number of workers. At an upgrade, twice as many run. `stores.shared_file` has room for 256 processes. */
 export const WORKERS_MAX = 64;

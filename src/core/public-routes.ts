@@ -47,7 +47,7 @@ export type PublicRouteEntry = {
   readonly path: string;
   /** The path at the backend, with the same variables. Default: `path`. */
   readonly backend_path?: string | undefined;
-  /** The shared budget of the client's network. Default: `public_auth`, or none if the row has a `budget`. */
+  /** A budget of the client's network that several rows share. Default: `public_auth`, or none if the row has a `budget`. */
   readonly class?: PublicClass | undefined;
   /** The row's own budget for each network. */
   readonly budget?: RowBudget | undefined;

@@ -29,7 +29,7 @@ export class RetryBudget {
     else this.#saved = Math.min(SAVED_MAX, this.#saved + this.#perCall);
   }
 
-  /** Takes one repeat. Returns false if none is left. */
+  /** Spends one repeat of the budget. Returns false if no repeat is left. */
   spend(): boolean {
     if (this.#saved < 1 || this.#perCall === 0) return false;
     this.#saved--;

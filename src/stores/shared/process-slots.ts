@@ -115,7 +115,7 @@ export class ProcessSlots {
   }
 }
 
-/** Returns the number of the process slot that an id contains. The first slot has number 1. */
+/** Returns the number of a process's slot, from the id of the process. The first slot has number 1. */
 export function slotNumber(id: number): number {
   return id & SLOT_MASK;
 }

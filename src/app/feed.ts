@@ -2,11 +2,9 @@ import { hostname } from "node:os";
 import { CheckpointFile, isForeignFile } from "../backend/feed/checkpoint-file.ts";
 import { PushFeed } from "../backend/feed/push-feed.ts";
 import { openPushLink } from "../backend/feed/push-transport.ts";
-import { ConfigError } from "../config/problem.ts";
 import type { GatewayConfig } from "../config/rules.ts";
 import { unusedSetting } from "../config/rules-push.ts";
-import type { Config } from "../config/schema.ts";
-import { pathShown } from "../core/file-problem.ts";
+import { setAside } from "../core/file-problem.ts";
 import type { PushSource } from "../core/push-source.ts";
 import type { FeedParts, OpenedFeed } from "./feed-parts.ts";
 import { openHttpSource } from "./http-source.ts";
@@ -74,18 +72,8 @@ export function checkpointFile(config: GatewayConfig, { clock, log }: Pick<FeedP
   }
   const path = config["history.checkpoint_file"];
   if (path === undefined) return undefined;
-  requireNoForeignCheckpoint(config);
+  for (const file of [path, `${path}.next`]) if (isForeignFile(file)) setAside(file, "history.checkpoint_file", log);
   return new CheckpointFile({ path, url: feedUrl(config), ageMs: config["history.age_ms"], clock, log });
-}
-
-/** Throws `ConfigError` if the checkpoint would overwrite a file that is no checkpoint. */
-export function requireNoForeignCheckpoint(config: Config): void {
-  const path = config["history.checkpoint_file"];
-  if (path === undefined || unusedSetting(config) !== undefined) return;
-  const foreign = [path, `${path}.next`].find(isForeignFile);
-  if (foreign === undefined) return;
-  const problem = "is not a checkpoint of sallyport; choose another path or delete it";
-  throw new ConfigError([`history.checkpoint_file: ${pathShown(foreign)} ${problem}`]);
 }
 
 /**

@@ -6,8 +6,6 @@ import { loadSeeds } from "../config/seeds.ts";
 import { messageOf } from "../core/cause.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { readRedisTls } from "../stores/redis/redis-tls.ts";
-import { requireNoForeignFile } from "../stores/shared/shared-file.ts";
-import { requireNoForeignCheckpoint } from "./feed.ts";
 import { readIdentity } from "./listeners.ts";
 import { publicTable, redisTlsFiles } from "./options.ts";
 import { upstreamSettings } from "./upstream-settings.ts";
@@ -20,8 +18,6 @@ const CHECKS: readonly ((config: Config, clock: Clock) => unknown)[] = [
   (config) => publicTable(config),
   (config) => readBackendIdentity(upstreamSettings(config).credentials),
   (config) => new RouteTable(config.routes),
-  (config) => requireNoForeignCheckpoint(config),
-  ({ "stores.shared_file": path }) => path === undefined || requireNoForeignFile(path, "stores.shared_file"),
 ];
 
 /** Runs the checks of a start, and returns all problems. Opens no connection and no listener. */

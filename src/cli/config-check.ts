@@ -1,4 +1,5 @@
 import { openListeners } from "../app/exposure.ts";
+import { foreignFiles } from "../app/foreign-files.ts";
 import { runProbes } from "../app/probe/run.ts";
 import { openSecretFiles } from "../app/secret-files.ts";
 import { shortAnswers } from "../app/short-answers.ts";
@@ -12,6 +13,7 @@ import type { ConfigKey } from "../config/schema.ts";
 import { originOf, type RawSetting } from "../config/source.ts";
 import type { Environment } from "../config/source-environment.ts";
 import { systemClock } from "../core/clock.ts";
+import { pathShown } from "../core/file-problem.ts";
 import { KEY_SET_AGE_MS_MAX } from "../core/keys.ts";
 import { KEEP_ANSWER_MS_ADVISED } from "../core/limits.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
@@ -72,6 +74,10 @@ function warningsOf({ config, settings, secretConfigFile }: CheckedConfig): read
     ...openSecretFiles(config, secretConfigFile).map(
       ({ setting, file, mode, accessibleTo }) =>
         `${setting} (${file}): mode ${mode}, accessible to ${accessibleTo}; run chmod 600 on it`,
+    ),
+    ...foreignFiles(config).map(
+      ({ setting, file }) =>
+        `${placed(setting, "")}: ${pathShown(file)} is a file of another program; the start renames it to ${pathShown(`${file}.foreign`)}; choose another path, unless it may be renamed`,
     ),
     ...openListeners(config).map(
       (key) =>

@@ -33,7 +33,7 @@ export const PUSH_SETTINGS = {
   ),
   "push.log_file": unset(
     filePath,
-    "File in which the gateway stores the events that the private listener accepts. After a restart, the gateway reads the events that are younger than `history.age_ms`, so clients can resume their streams. If no file is set, every client fetches its complete state again after a restart. Each gateway needs its own file. If a gateway has run without `push.log_file` for a time, delete its old file before you set `push.log_file` again. The old file lacks the events of that time. The setting requires `push.source = http`.",
+    "File in which the gateway stores the events that the private listener accepts. After a restart, the gateway reads the events that are younger than `history.age_ms`, so clients can resume their streams. If no file is set, every client fetches its complete state again after a restart. Each gateway needs its own file. If a gateway has run without `push.log_file` for a time, delete its old file before you set `push.log_file` again. The old file lacks the events of that time. The setting requires `push.source = http`. A file of another program at this path is renamed at the start, to a name that ends with `.foreign`.",
   ),
   "push.log_bytes_max": setting(
     int("bytes", MiB, 1024 * MiB),

@@ -75,7 +75,7 @@ export const STREAM_SETTINGS = {
   ),
   "history.checkpoint_file": unset(
     filePath,
-    "File in which the gateway stores its position in the push feed. After a restart, the gateway reads the events of the last `history.age_ms` again, so clients can resume their streams. If no file is set, every client fetches its complete state again after a restart. Each gateway needs its own file. Used only with `push.source = feed`.",
+    "File in which the gateway stores its position in the push feed. After a restart, the gateway reads the events of the last `history.age_ms` again, so clients can resume their streams. If no file is set, every client fetches its complete state again after a restart. Each gateway needs its own file. Used only with `push.source = feed`. A file of another program at this path is renamed at the start, to a name that ends with `.foreign`.",
   ),
   "history.age_ms": setting(
     int("ms", 1, 86_400_000),

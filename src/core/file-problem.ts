@@ -1,5 +1,7 @@
+import { renameSync } from "node:fs";
 import { resolve } from "node:path";
 import { messageOf } from "./cause.ts";
+import type { Log } from "./telemetry.ts";
 
 /**
  * Matches texts that contain a slash, a backslash or a dot, as nearly every path does. Any other text may be a secret that was
@@ -14,6 +16,15 @@ const PATH_CHARS_MAX = 256;
 export function pathShown(path: string): string {
   const isShown = LOOKS_LIKE_A_PATH.test(path) && path.length <= PATH_CHARS_MAX && !/[\p{C}\p{Zl}\p{Zp}]|:\/\/|@/u.test(path);
   return isShown ? path : "a file whose name is not shown";
+}
+
+/**
+ * Renames a file that the gateway would overwrite although another program wrote it. Its new name ends with `.foreign`. A file with
+ * this name is replaced. Logs a warning. `setting`: the setting that contains the path.
+ */
+export function setAside(path: string, setting: string, log: Pick<Log, "warn">): void {
+  renameSync(path, `${path}.foreign`);
+  log.warn("file of another program set aside", { setting, file: pathShown(path), kept_as: pathShown(`${path}.foreign`) });
 }
 
 /** Returns the absolute path for an error message, or a neutral text if the path may be a secret. */

@@ -152,7 +152,8 @@ export function openStoreFile(path: string, settings: StoreSettings, parts: Stor
   const { clock, log, locks, isInherited } = parts;
   const { settingNames } = settings;
   const tables = sharedFileTables(fileSettings(settings));
-  const { fd, isNew, createdMs } = openSharedFile({ path, tables, nowMs: clock.now(), settingNames, locks, isInherited });
+  const options = { path, tables, nowMs: clock.now(), settingNames, locks, log, isInherited };
+  const { fd, isNew, createdMs } = openSharedFile(options);
   const created = new Date(createdMs).toISOString();
   log.info("shared store file opened", { file: pathShown(path), is_new: isNew, reservations_since: created });
   return fd;

@@ -163,7 +163,6 @@ describe("a file that cannot be used is refused with a clear error:", () => {
       () => {},
       /stores\.shared_file \S+\/missing\/tables: its folder \S+\/missing does not exist/,
     ],
-    ["the file of another program", (path) => writeFileSync(path, SEED, { mode: 0o600 }), /not a shared file of sallyport/],
   ];
   test.each(cases)("%s", async (name, prepare, message) => {
     const { path, start } = await fixture();

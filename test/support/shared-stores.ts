@@ -7,6 +7,7 @@ import {
 } from "../../src/stores/shared/open.ts";
 import { openSharedFile } from "../../src/stores/shared/shared-file.ts";
 import { tryLockFile, tryShareFile } from "../../src/transport/linux/file-lock.ts";
+import { SILENT_LOG } from "./silent-log.ts";
 
 export const FILE_LOCKS = { tryShared: tryShareFile, tryExclusive: tryLockFile };
 
@@ -18,6 +19,7 @@ export function openStoresAt(path: string, settings: Omit<SharedStoreSettings, "
     nowMs: clock.now(),
     settingNames: settings.settingNames,
     locks: FILE_LOCKS,
+    log: SILENT_LOG,
   });
   return openSharedFileStores({ ...settings, file: fd }, clock);
 }

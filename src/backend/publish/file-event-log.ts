@@ -2,7 +2,7 @@ import { existsSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { errorCode } from "../../core/cause.ts";
 import type { Clock } from "../../core/clock.ts";
-import { pathShown, whyUnreadable } from "../../core/file-problem.ts";
+import { pathShown, setAside, whyUnreadable } from "../../core/file-problem.ts";
 import { EVENT_ID_MEMORY_MS } from "../../core/limits.ts";
 import type { Log } from "../../core/telemetry.ts";
 import { EventFile, type FileOperations, fileOperations } from "./event-file.ts";
@@ -68,9 +68,9 @@ export class FileEventLog implements EventLog {
     this.#kind = { format: "sallyport push log 2", sync, bootId: sync === "os" ? bootId() : "" };
     let lock: EventLogLock | undefined;
     try {
-      this.#requireNoForeignFile(`${path}.lock`);
+      this.#setForeignFileAside(`${path}.lock`);
       lock = this.#lock = this.#takeLock();
-      for (const file of [path, this.#olderPath, this.#newPath]) this.#requireNoForeignFile(file);
+      for (const file of [path, this.#olderPath, this.#newPath]) this.#setForeignFileAside(file);
       this.#finishNewFile();
       const stored = readStoredEvents(path, this.#olderPath, this.#kind, this.#lock.closedAt);
       this.#next = stored.next;
@@ -112,11 +112,8 @@ export class FileEventLog implements EventLog {
     }
   }
 
-  #requireNoForeignFile(file: string): void {
-    if (!isForeignFile(file)) return;
-    throw new EventLogError(
-      `push.log_file (${pathShown(this.#options.path)}): ${pathShown(file)} is not a file of this log; choose another path or delete it`,
-    );
+  #setForeignFileAside(file: string): void {
+    if (isForeignFile(file)) setAside(file, "push.log_file", this.#options.log);
   }
 
   #takeLock(): EventLogLock {

@@ -1,8 +1,9 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { errorCode, messageOf } from "../../core/cause.ts";
-import { pathShown } from "../../core/file-problem.ts";
+import { pathShown, setAside } from "../../core/file-problem.ts";
 import { StoreError } from "../../core/start-error.ts";
+import type { Log } from "../../core/telemetry.ts";
 import { adopt, fileBytes, type Header, isForeign, stateOf, writeNewReserved } from "./file-layout.ts";
 
 const MODE = 0o600;
@@ -41,6 +42,7 @@ export interface SharedFileOptions {
   readonly isInherited?: boolean;
   readonly settingNames: SharedSettingNames;
   readonly locks: FileLocks;
+  readonly log: Pick<Log, "warn">;
 }
 
 export interface OpenedFile {
@@ -60,7 +62,7 @@ export interface OpenedFile {
  * - While another process uses the file, its contents are not replaced, and the function throws. With two sets of contents, a
  *   request could be accepted twice.
  * - The processes of one file need one PID namespace, because each checks which others are running.
- * - A file that is not a shared file is never changed.
+ * - A file that is not a shared file is renamed, and its contents are kept.
  */
 export function openSharedFile(options: SharedFileOptions): OpenedFile {
   try {
@@ -85,28 +87,27 @@ export function openSharedFile(options: SharedFileOptions): OpenedFile {
   }
 }
 
-/**
- * Throws `StoreError` if there is a file at `path` that must not be overwritten. Does nothing if the file cannot be read.
- * `setting`: the setting that contains the path.
- */
-export function requireNoForeignFile(path: string, setting: string): void {
+/** Whether there is a file at `path` that is not a shared file. Returns false if it cannot be read. */
+export function isForeignSharedFile(path: string): boolean {
   let fd: number;
   try {
     fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch {
-    return;
+    return false;
   }
   try {
-    if (fstatSync(fd).isFile() && isForeign(fd)) throw new StoreError(`${setting} ${pathShown(path)}: ${FOREIGN}`);
+    return fstatSync(fd).isFile() && isForeign(fd);
   } finally {
     closeSync(fd);
   }
 }
 
-const FOREIGN = "is not a shared file of sallyport; choose another path or delete it";
 const NOT_INHERITED = "not the file of the running gateway, or of other sizes; restart the gateway instead";
-const OTHER_NAMESPACE =
-  "a process in another PID namespace, such as another container, uses it; only processes of one PID namespace can share it; choose another path";
+const BLOCKED_PROBLEMS = {
+  "other namespace":
+    "a process in another PID namespace, such as another container, uses it; only processes of one PID namespace can share it; choose another path",
+  foreign: "another program has locked it; choose another path",
+};
 
 type Outcome =
   | { readonly kind: "opened"; readonly fd: number; readonly header: Header }
@@ -147,24 +148,26 @@ function use(fd: number, options: SharedFileOptions): Outcome {
   if (!isAt(fd, path)) return REPLACED;
   const state = stateOf(fd, tables);
   if (state.kind === "usable") return { kind: "opened", fd, header: state.header };
-  if (state.kind === "foreign") throw new Error(FOREIGN);
   if (isInherited) throw new Error(NOT_INHERITED);
   if (!locks.tryExclusive(fd)) {
     const problem =
       state.kind === "unusable"
         ? `another process uses it, and for this process ${state.problem}; stop it, or choose another path (a change of ${settingNames.sizes} changes the sizes)`
-        : OTHER_NAMESPACE;
+        : BLOCKED_PROBLEMS[state.kind];
     return { kind: "blocked", problem, waitMsMax: STARTER_WAIT_MS_MAX };
   }
   return isAt(fd, path) ? makeUsable(fd, options) : REPLACED;
 }
 
 /** Makes the contents of the file usable. This process must have the exclusive lock. */
-function makeUsable(fd: number, { path, tables, nowMs }: SharedFileOptions): Outcome {
+function makeUsable(fd: number, { path, tables, nowMs, settingNames, log }: SharedFileOptions): Outcome {
   // Another process may have changed the file before this process got the exclusive lock.
   const state = stateOf(fd, tables);
   if (state.kind === "usable") return REPLACED;
-  if (state.kind === "foreign") throw new Error(FOREIGN);
+  if (state.kind === "foreign") {
+    setAside(path, settingNames.file, log);
+    return REPLACED;
+  }
   if (state.kind === "other namespace") {
     adopt(fd, state.header, tables);
     return REPLACED;

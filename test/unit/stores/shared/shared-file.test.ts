@@ -1,12 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { closeSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openSharedFileStores, sharedFileTables } from "../../../../src/stores/shared/open.ts";
-import { openSharedFile, requireNoForeignFile } from "../../../../src/stores/shared/shared-file.ts";
+import { isForeignSharedFile, openSharedFile } from "../../../../src/stores/shared/shared-file.ts";
 import { SHARED_SETTINGS } from "../../../contract/support/shared-settings.ts";
 import { ManualClock } from "../../../support/manual-clock.ts";
 import { FILE_LOCKS } from "../../../support/shared-stores.ts";
+import { SILENT_LOG } from "../../../support/silent-log.ts";
 import { until } from "../../../support/until.ts";
 
 /** Which file the processes of a host use, and which file a starting process may replace. */
@@ -30,7 +31,7 @@ const SMALL = sharedFileTables(SHARED_SETTINGS);
 const LARGE = sharedFileTables({ ...SHARED_SETTINGS, replayEntriesMax: 20_000 });
 
 function open(tables: readonly number[] = SMALL, nowMs = 1) {
-  const file = openSharedFile({ path, tables, nowMs, settingNames, locks: FILE_LOCKS });
+  const file = openSharedFile({ path, tables, nowMs, settingNames, locks: FILE_LOCKS, log: SILENT_LOG });
   fds.push(file.fd);
   return file;
 }
@@ -55,11 +56,21 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "a shared file", () => {
     ["a signing key", "k2oMuG6lfvn4V9Pa1svr6eXlnh2h3Fhkj0uB8rZmPEE\n"],
     ["JSON", '{"magic":"other"}'],
     ["zeros", "\0".repeat(5000)],
-  ])("that is another file is never changed: %s", (_, text) => {
+  ])("that is another file is set aside, and its contents are kept: %s", (_, text) => {
     writeFileSync(path, text, { mode: 0o600 });
-    expect(() => open()).toThrow(`the.setting ${path}: is not a shared file of sallyport; choose another path or delete it`);
-    expect(() => requireNoForeignFile(path, "the.setting")).toThrow("is not a shared file of sallyport");
-    expect(readFileSync(path, "utf8")).toBe(text);
+    expect(isForeignSharedFile(path)).toBe(true);
+    expect(open().isNew).toBe(true);
+    expect(isForeignSharedFile(path)).toBe(false);
+    expect(readFileSync(`${path}.foreign`, "utf8")).toBe(text);
+  });
+
+  test("that another program has locked is not set aside", () => {
+    writeFileSync(path, "precious", { mode: 0o600 });
+    const fd = openSync(path, "r");
+    fds.push(fd);
+    FILE_LOCKS.tryShared(fd);
+    expect(() => open()).toThrow(`the.setting ${path}: another program has locked it; choose another path`);
+    expect(readFileSync(path, "utf8")).toBe("precious");
   });
 
   test("may be empty at first, or a file of sallyport of another boot or version, and no other file is left", () => {
@@ -68,7 +79,7 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "a shared file", () => {
     });
     for (const prepare of [() => writeFileSync(path, "", { mode: 0o600 }), ...changes, () => truncateSync(path, 9999)]) {
       prepare();
-      requireNoForeignFile(path, "the.setting");
+      expect(isForeignSharedFile(path)).toBe(false);
       expect(open(SMALL, 7)).toMatchObject({ isNew: true, createdMs: 7 });
       close();
     }
@@ -136,7 +147,14 @@ describe.skipIf(NOT_LINUX !== undefined)(NOT_LINUX ?? "a shared file", () => {
       if (attempts === 120) rmSync(path);
       return FILE_LOCKS.tryShared(fd);
     };
-    const file = openSharedFile({ path, tables: SMALL, nowMs: 1, settingNames, locks: { ...FILE_LOCKS, tryShared } });
+    const file = openSharedFile({
+      path,
+      tables: SMALL,
+      nowMs: 1,
+      settingNames,
+      locks: { ...FILE_LOCKS, tryShared },
+      log: SILENT_LOG,
+    });
     fds.push(file.fd);
     expect(file.isNew).toBe(true);
   });

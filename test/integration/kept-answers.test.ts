@@ -18,6 +18,16 @@ const KINDS: readonly (readonly [StoreKind, string | undefined])[] = [
   ["Redis", NO_REDIS],
 ];
 
+/** Lets the backend answer only after the returned promise is resolved. */
+function holdAnswers(keeping: KeepingGateways): PromiseWithResolvers<void> {
+  const release = Promise.withResolvers<void>();
+  keeping.answer(async (execution) => {
+    await release.promise;
+    return Response.json({ execution });
+  });
+  return release;
+}
+
 for (const [kind, missing] of KINDS) {
   describe.skipIf(missing !== undefined)(missing ?? `answers kept in ${kind}`, () => {
     let keeping: KeepingGateways;
@@ -155,11 +165,7 @@ for (const [kind, missing] of KINDS) {
 
     test("so is the key of a command in flight", async () => {
       const idempotencyKey = newKey();
-      const release = Promise.withResolvers<void>();
-      keeping.answer(async (at) => {
-        await release.promise;
-        return Response.json({ execution: at });
-      });
+      const release = holdAnswers(keeping);
       const first = attempt({ idempotencyKey });
       await until(() => executionsOf(idempotencyKey) === 1, "the first to be executed");
       const other = await attempt({ messageType: "test.plain", idempotencyKey });
@@ -179,11 +185,7 @@ for (const [kind, missing] of KINDS) {
 
     test("of 50 concurrent copies in every protocol, one is executed and all get its answer", async () => {
       const idempotencyKey = newKey();
-      const release = Promise.withResolvers<void>();
-      keeping.answer(async (at) => {
-        await release.promise;
-        return Response.json({ execution: at });
-      });
+      const release = holdAnswers(keeping);
       const copies = Array.from({ length: 50 }, (_, at) => attempt({ idempotencyKey }, VARIANTS[at % VARIANTS.length], at));
       await until(() => executionsOf(idempotencyKey) === 1, "the first to be executed");
       release.resolve();
@@ -235,11 +237,7 @@ for (const [kind, missing] of KINDS) {
 
     test("the first continues when the timeout of its client has passed", async () => {
       const idempotencyKey = newKey();
-      const release = Promise.withResolvers<void>();
-      keeping.answer(async (at) => {
-        await release.promise;
-        return Response.json({ execution: at });
-      });
+      const release = holdAnswers(keeping);
       const client = createClient(Gateway, keeping.transport(CONNECT));
       const request = await signKeyed(device, { messageType: COUNT, idempotencyKey });
       const first = client.executeCommand(request, { timeoutMs: 500 });
@@ -253,11 +251,7 @@ for (const [kind, missing] of KINDS) {
 
     test("one that waits ends with its own timeout; the first is not affected", async () => {
       const idempotencyKey = newKey();
-      const release = Promise.withResolvers<void>();
-      keeping.answer(async (at) => {
-        await release.promise;
-        return Response.json({ execution: at });
-      });
+      const release = holdAnswers(keeping);
       const first = attempt({ idempotencyKey });
       await until(() => executionsOf(idempotencyKey) === 1, "the first to be executed");
       for (const gateway of keeping.gateways.keys()) {
@@ -307,11 +301,7 @@ test("on the one port, every protocol keeps answers, and a client that goes does
   const keeping = await openKeeping("memory", { "edge.grpc": "same-port" });
   const device = await keeping.world.login();
   for (const [at, variant] of VARIANTS.entries()) {
-    const release = Promise.withResolvers<void>();
-    keeping.answer(async (execution) => {
-      await release.promise;
-      return Response.json({ execution });
-    });
+    const release = holdAnswers(keeping);
     const sign = () => signKeyed(device, { messageType: COUNT, idempotencyKey: `key-of-${at}-12345` });
     const gone = new AbortController();
     const lost = send(keeping.transport(variant), await sign(), gone.signal);

@@ -1,5 +1,6 @@
 import { isForeignFile as isForeignCheckpoint } from "../backend/feed/checkpoint-file.ts";
 import { isForeignFile as isForeignEventFile } from "../backend/publish/event-file-reader.ts";
+import { unusedSetting } from "../config/rules-push.ts";
 import type { Config, ConfigKey } from "../config/schema.ts";
 import { isForeignSharedFile } from "../stores/shared/shared-file.ts";
 
@@ -24,7 +25,7 @@ const WRITTEN_FILES: readonly WrittenFile[] = [
 /** Returns the files of other programs at the paths that the gateway writes. At the start, the gateway sets them aside. */
 export function foreignFiles(config: Config): readonly ForeignFile[] {
   return WRITTEN_FILES.flatMap(({ setting, suffixes, isForeign }) => {
-    const path = config[setting];
+    const path = unusedSetting(config)?.key === setting ? undefined : config[setting];
     const files = path === undefined ? [] : suffixes.map((suffix) => path + suffix);
     return files.filter(isForeign).map((file) => ({ setting, file }));
   });

@@ -62,3 +62,13 @@ test.each(CASES)(
     expect(existsSync(path + suffix) && readFileSync(path + suffix, "utf8") === SEED).toBe(false);
   },
 );
+
+test("config check announces nothing for a folder, and for a checkpoint that is not used", async () => {
+  const path = join(folder, "file");
+  writeFileSync(path, SEED, { mode: 0o600 });
+  const files = { SALLYPORT_PUSH_LOG_FILE: folder, SALLYPORT_HISTORY_CHECKPOINT_FILE: path };
+  const check = runCommand(["config", "check", ...ANY_PORTS], { ...SERVE_ENV, ...HTTP, ...files });
+  expect(await check.exited).toBe(0);
+  expect(check.stdout()).not.toContain("renames");
+  expect(check.stderr()).toBe("");
+});

@@ -69,11 +69,18 @@ export function readEventFile(path: string, kind: EventFileKind): ReadFile | und
 /** Matches the start of a file of the event log, even a cut one: a checksum, then a space. After a crash, zeros may be there. */
 const START = /^([0-9a-f]{1,8}( |$)|\0|$)/;
 
-/** Whether there is a file at `path` that is not a file of an event log, not even a damaged one. Its contents must be kept. */
+/**
+ * Whether there is a file at `path` that is not a file of an event log, not even a damaged one. Its contents must be kept. Returns
+ * false if it cannot be read.
+ */
 export function isForeignFile(path: string): boolean {
-  const bytes = readIfPresent(path);
-  if (bytes === undefined || START.test(bytes.toString("latin1", 0, 9))) return false;
-  return linesOf(bytes).every(({ text }) => decodeLine(text) === undefined);
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(path);
+  } catch {
+    return false;
+  }
+  return !START.test(bytes.toString("latin1", 0, 9)) && linesOf(bytes).every(({ text }) => decodeLine(text) === undefined);
 }
 
 function readIfPresent(path: string): Buffer | undefined {

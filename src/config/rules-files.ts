@@ -29,7 +29,7 @@ const READ = [
   "stores.redis.key_file",
 ] as const satisfies readonly ConfigKey[];
 
-type WrittenKey = keyof typeof WRITTEN;
+export type WrittenKey = keyof typeof WRITTEN;
 type FileKey = WrittenKey | (typeof READ)[number];
 
 const WRITTEN_KEYS: readonly WrittenKey[] = ["stores.shared_file", "history.checkpoint_file", "push.log_file", "dev.database"];
@@ -50,8 +50,8 @@ function differentFiles(written: WrittenKey, other: FileKey): Rule {
   };
 }
 
-/** Returns the absolute paths of all files that belong to a setting. */
-function filesOf(key: FileKey, config: Config): readonly string[] {
+/** Returns the absolute paths of all files that belong to a setting. Empty if the setting is not used. */
+export function filesOf(key: FileKey, config: Config): readonly string[] {
   const path = config[key];
   if (path === undefined || path === ":memory:" || unusedSetting(config)?.key === key) return [];
   const suffixes = isWritten(key) ? WRITTEN[key] : [""];
